@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# make           build everything     make demo   the main job, with figures
+# make check     all tests            make bench  the KubeCon experiment
+# make install   PREFIX= DESTDIR=     make setup  what building and testing need
+
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBDIR   ?= $(PREFIX)/lib/sockshunt
+DOCDIR   ?= $(PREFIX)/share/doc/sockshunt
+
+CC       ?= gcc
+CLANG    ?= clang
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP \
+	      -DSS_VERSION='"$(VERSION)"' -DSS_LIBDIR='"$(LIBDIR)"'
+MULTIARCH := $(shell $(CC) -print-multiarch)
+BPF_CFLAGS := -O2 -g $(WARNINGS) -target bpf -mcpu=v3 -MMD -MP \
+	      -I/usr/include/$(MULTIARCH)
+INIH     := -l:libinih.a
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $@)
+
+CONF_SRCS   := conf/conf.c conf/log.c
+PINS_SRCS   := bpf/pins.c bpf/key.c
+LOADER_SRCS := bpf/loader.c bpf/object.c bpf/selftest.c bpf/usage.c
+SHIM_SRCS   := $(wildcard preload/*.c)
+TOOL_SRCS   := $(wildcard tools/*.c)
+
+objects = $(patsubst %.c,%.o,$(1))
+SHIM_OBJS   := $(call objects,$(SHIM_SRCS) $(CONF_SRCS) $(PINS_SRCS))
+LOAD_OBJS   := $(call objects,$(LOADER_SRCS) $(CONF_SRCS) $(PINS_SRCS)) \
+	       bpf/embed.o
+TOOL_OBJS   := $(call objects,$(TOOL_SRCS)) $(LOAD_OBJS)
+HELPER_OBJS := bpf/loader_main.o $(LOAD_OBJS)
+
+TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(wildcard tests/progs/*.c))
+
+.PHONY: all check demo bench setup install uninstall clean format lint
+.DELETE_ON_ERROR:
+all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
+
+%.bpf.o: %.bpf.c
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+# The verdict without the rule: for the test that must fail with it.
+tests/bin/naive.bpf.o: bpf/sockshunt.bpf.c | tests/bin
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DSS_NAIVE -c $< -o $@
+
+%.o: %.c
+	$(call say,CC)
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -c $< -o $@
+
+bpf/embed.o: bpf/embed.S bpf/sockshunt.bpf.o
+	$(call say,AS)
+	$(Q)$(CC) -c $< -o $@
+
+# Everything but the hooks is hidden; libc is the only dependency.
+preload/libsockshunt.so: $(SHIM_OBJS)
+	$(call say,LD)
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,--as-needed \
+		-Wl,--exclude-libs,ALL \
+		-o $@ $(SHIM_OBJS) $(INIH)
+
+preload/sockshunt-loader: $(HELPER_OBJS)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf $(INIH)
+
+tools/sockshunt: $(TOOL_OBJS)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf $(INIH)
+
+tests/bin:
+	$(Q)mkdir -p $@
+
+tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
+tests/bin/conf_dump: LIBS := $(INIH)
+
+tests/bin/%: tests/progs/%.c | tests/bin
+	$(call say,CC)
+	$(Q)$(CC) $(filter-out -fPIC,$(OUR_CFLAGS)) $(CFLAGS) -pthread -o $@ \
+		$(filter %.c %.o,$^) $(LIBS)
+
+check: setup
+	$(Q)$(MAKE) --no-print-directory all tests/bin/naive.bpf.o $(TEST_PROGS)
+	$(Q)tests/run $(TESTS)
+
+demo: setup
+	$(Q)$(MAKE) --no-print-directory all tests/bin/integrity
+	$(Q)tools/demo.sh
+
+bench: setup all
+	$(Q)bench/kubecon.sh
+
+# Debian packages that are missing: installed as root, else named.
+setup:
+	$(Q)tools/setup.sh
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
+	install -m 755 tools/sockshunt $(DESTDIR)$(BINDIR)/
+	install -m 644 preload/libsockshunt.so $(DESTDIR)$(LIBDIR)/
+	install -m 755 preload/sockshunt-loader $(DESTDIR)$(LIBDIR)/
+	install -m 644 bpf/sockshunt.bpf.o $(DESTDIR)$(LIBDIR)/
+	install -m 644 README.md LICENSE conf/sockshunt.ini $(DESTDIR)$(DOCDIR)/
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/sockshunt
+	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
+
+SHELL_FILES = $(wildcard tests/*.bash tests/*.bats tools/*.sh bench/*.sh) \
+	      tests/run .ci/run
+lint:
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
+	$(Q)shellcheck -x $(SHELL_FILES)
+
+format:
+	$(Q)clang-format -i $$(git ls-files '*.[ch]')
+
+clean:
+	$(Q)rm -rf tests/bin preload/*.so preload/sockshunt-loader tools/sockshunt
+	$(Q)rm -f */*.o */*.d tests/progs/*.d
+
+-include $(wildcard */*.d tests/bin/*.d)

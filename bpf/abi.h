@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the BPF programs, the loader, the shim and the tools agree on. Any
+ * change to a layout or to a meaning below needs a new SS_ABI: processes that
+ * were started before an upgrade go on using the pins they opened.
+ */
+#ifndef SOCKSHUNT_ABI_H
+#define SOCKSHUNT_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define SS_MAGIC 0x73686e74 /* "shnt" */
+#define SS_ABI	 1
+
+/*
+ * Names in the BPF object, and of the pins below pin_path. A custom object
+ * (bpf_program_path) must export the first four.
+ */
+#define SS_MAP_SOCKHASH "sockhash"
+#define SS_MAP_COUNTERS "counters"
+#define SS_PROG_VERDICT "sockshunt_verdict" /* sk_msg: the rule */
+#define SS_PROG_SOCKOPS "sockshunt_sockops" /* registers inside a cgroup */
+#define SS_PROG_MERGE	"sockshunt_merge"   /* sk_skb: merges the queues */
+#define SS_MAP_CONTROL	"control"
+#define SS_LINK_SOCKOPS "sockops_link"
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define SS_V4_MAPPED 0xffff0000u /* htonl(0xffff) */
+#else
+#define SS_V4_MAPPED 0x0000ffffu
+#endif
+
+/*
+ * The key of a socket in the sockhash: the connection as this socket sees it.
+ * The peer's key is the same with local and remote exchanged.
+ *
+ * Addresses are in network order, IPv4 as v4-mapped (::ffff:a.b.c.d), so that
+ * a v4 client meets a dual-stack listener. Ports are in host order. netns is
+ * 0 unless an address is a loopback address: those repeat in every network
+ * namespace, while both ends of such a connection are always in the same one.
+ */
+struct ss_key {
+	__u32 local_ip[4];
+	__u32 remote_ip[4];
+	__u64 netns; /* cookie, or inode number with SS_NETNS_INODE */
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 zero; /* the key is hashed with its padding */
+};
+
+static inline int ss_is_v4_mapped(const __u32 ip[4])
+{
+	return !ip[0] && !ip[1] && ip[2] == SS_V4_MAPPED;
+}
+
+/* 127.0.0.0/8 or ::1 */
+static inline int ss_is_loopback(const __u32 ip[4])
+{
+	const __u8 *last = (const __u8 *)&ip[3];
+
+	if (ss_is_v4_mapped(ip))
+		return last[0] == 127;
+	return !ip[0] && !ip[1] && !ip[2] && !last[0] && !last[1] && !last[2] &&
+	       last[3] == 1;
+}
+
+/*
+ * One counter per outcome. X(name, what a person reads). The BPF programs
+ * count in a per-CPU map (SS_MAP_COUNTERS, one struct ss_counters), processes
+ * that register from user space in ss_control.counters.
+ */
+#define SS_COUNTERS(X)                                                         \
+	X(redirected_messages, "messages handed to the peer socket")           \
+	X(redirected_bytes, "bytes handed to the peer socket")                 \
+	X(tcp_no_peer, "messages on TCP: peer not in the sockhash")            \
+	X(tcp_not_peer, "messages on TCP: entry is not the peer")              \
+	X(tcp_order, "messages on TCP: earlier TCP bytes still unread")        \
+	X(tcp_room, "messages on TCP: receive buffer share used up")           \
+	X(tcp_messages, "messages on TCP: too many messages unread")           \
+	X(tcp_unwilling, "messages on TCP: an end needs TCP's own path")       \
+	X(tcp_no_self, "messages on TCP: sender not under its own key")        \
+	X(refused, "messages refused: no way back to TCP (EACCES)")            \
+	X(registered, "sockets registered")                                    \
+	X(unregistered_full, "sockets left on TCP: sockhash full")             \
+	X(unregistered_busy, "sockets already registered, or not ours")        \
+	X(unregistered_not_established, "sockets not established (yet)")       \
+	X(unregistered_out_of_scope, "sockets outside accelerated_ports")      \
+	X(unregistered_remote, "sockets whose peer is not on this host")       \
+	X(unregistered_other, "sockets left on TCP: other errors")
+
+#define SS_COUNTER_MEMBER(name, text) __u64 name;
+struct ss_counters {
+	SS_COUNTERS(SS_COUNTER_MEMBER)
+};
+#define SS_NR_COUNTERS (sizeof(struct ss_counters) / sizeof(__u64))
+
+/* ss_control.flags: how this kernel is used; set before the pins appear. */
+#define SS_MERGED      0x1 /* sk_skb attached: one receive queue */
+#define SS_NETNS_INODE 0x2 /* no SO_NETNS_COOKIE (before 5.14) */
+#define SS_COUNT_BYTES 0x4 /* redirected bytes are not in sk_rmem_alloc */
+#define SS_CUSTOM      0x8 /* the object came from bpf_program_path */
+
+/* ss_control.state: the only field that changes after loading. */
+#define SS_STATE_ON	  1 /* sockets may be registered */
+#define SS_STATE_DRAINING 2 /* unload in progress: register nothing */
+
+/*
+ * Addresses of every network namespace in which a shim has started: how user
+ * space knows that a peer across a veth pair is on this host. Insert only;
+ * a stale entry costs a hash miss per message, never a wrong byte.
+ */
+#define SS_MAX_ADDRS 1024
+#define SS_ADDR_FREE 0
+#define SS_ADDR_BUSY 1 /* being written */
+#define SS_ADDR_SET  2
+struct ss_addr {
+	__u32 ip[4];
+	__u32 state;
+};
+
+/*
+ * The only element of the control map, mapped shared and writable by every
+ * process that registers. Pinned last: its presence says the rest is complete.
+ */
+struct ss_control {
+	/* These two stay where they are in every ABI. */
+	__u32 magic;
+	__u32 abi;
+
+	__u32 sockhash_id; /* of the map pinned beside this one */
+	__u32 flags;
+	__u32 state;
+	__u32 loader_pid;
+	__u32 loader_uid;
+	__u32 self_test_usecs;
+	__u64 loaded_at; /* seconds since the epoch */
+	char loader_version[16];
+	char merge_reason[112]; /* why SS_MERGED is not set */
+	char cgroup_path[256];	/* "": sock_ops not attached */
+	struct ss_counters counters;
+	struct ss_addr addrs[SS_MAX_ADDRS];
+};
+
+#endif

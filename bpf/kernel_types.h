@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The kernel's own structures, reduced to the fields the rule reads. Offsets
+ * and sizes come from the running kernel's BTF (CO-RE), so order and
+ * neighbours do not matter here.
+ */
+#ifndef SOCKSHUNT_KERNEL_TYPES_H
+#define SOCKSHUNT_KERNEL_TYPES_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)),           \
+			     apply_to = record)
+
+struct in6_addr {
+	union {
+		__u32 u6_addr32[4];
+	} in6_u;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+	__u64 net_cookie; /* a plain u64 from 5.12 on */
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport; /* network order */
+	__u16 skc_num;	 /* host order */
+	unsigned short skc_family;
+	unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct sock {
+	struct sock_common __sk_common;
+	struct {
+		atomic_t rmem_alloc; /* sk_rmem_alloc */
+	} sk_backlog;
+	__s32 sk_peek_off;
+	int sk_rcvbuf;
+	int sk_rcvlowat;
+	int sk_err;
+	__u32 sk_tsflags; /* u16 before 6.x */
+	__u8 sk_shutdown;
+	void *sk_user_data;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u8 recvmsg_inq : 1;
+	__u32 copied_seq;
+	__u32 write_seq;
+};
+
+struct list_head {
+	struct list_head *next;
+	struct list_head *prev;
+};
+
+struct tcp_skb_cb { /* in sk_buff.cb, from TCP to the reader */
+	__u32 seq;
+	__u32 end_seq;
+};
+
+struct sk_buff {
+	struct sock *sk;
+	char cb[48];
+};
+
+struct sk_buff_head {
+	struct sk_buff *prev;
+};
+
+struct sk_msg {
+	struct sk_buff *skb; /* NULL: redirected */
+	struct sock *sk_redir;
+	struct sock *sk;
+	struct list_head list;
+};
+
+struct sk_psock {
+	struct sk_buff_head ingress_skb;
+	struct list_head ingress_msg;
+};
+
+struct bpf_sock_ops_kern {
+	struct sock *sk;
+};
+
+/* Bit numbers of sock_common.skc_flags; the values are relocated too. */
+enum sock_flags {
+	SOCK_RCVTSTAMP = 11,
+	SOCK_RCVTSTAMPNS = 12,
+	SOCK_TIMESTAMPING_RX_SOFTWARE = 15,
+};
+
+#pragma clang attribute pop
+
+#endif

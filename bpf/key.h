@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A socket's sockhash key, as user space sees it, and its way in. */
+#ifndef SOCKSHUNT_KEY_H
+#define SOCKSHUNT_KEY_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "abi.h"
+
+/*
+ * Address (v4-mapped for IPv4) and port in host order of @addr. False if it
+ * is neither AF_INET nor AF_INET6. Thread-safe, async-signal-safe.
+ */
+bool ss_key_addr(const struct sockaddr *addr, __u32 ip[4], __u16 *port);
+
+/*
+ * The identity of the network namespace of socket @fd, or, with @inode, that
+ * of the calling thread (kernels before 5.14; a socket from elsewhere then
+ * finds no peer and stays on TCP). 0 if it cannot be had.
+ */
+__u64 ss_key_netns(int fd, bool inode);
+
+/*
+ * The key of the connected TCP socket @fd. @inode as above.
+ *
+ * Returns 0, or -1 with errno: ENOTCONN (not connected, or not yet),
+ * EPROTONOSUPPORT (not TCP over IP), or what getsockname(2) says.
+ * Thread-safe, async-signal-safe.
+ */
+int ss_key_of_socket(int fd, bool inode, struct ss_key *key);
+
+/*
+ * Puts the socket @fd into the sockhash under @key, never in place of another
+ * (that would destroy the other's unread bytes). With @merged (SS_MERGED) the
+ * bytes that TCP has already queued are moved to the merged queue as well.
+ *
+ * Returns 0, or -1 with errno from bpf(2): E2BIG full; EBUSY in a sockmap
+ * already; EEXIST another socket has the key; EOPNOTSUPP not established.
+ * Thread-safe, async-signal-safe.
+ */
+int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd,
+		 bool merged);
+
+#endif

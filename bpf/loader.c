@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "object.h"
+
+#define BPFFS	       "/sys/fs/bpf" /* where every tool expects it */
+#define LOCK_WAIT_SECS 10
+
+/* All that may be below pin_path; control last, for it means "complete". */
+static const char *const pin_names[] = {
+	SS_LINK_SOCKOPS,
+	SS_MAP_COUNTERS,
+	SS_MAP_SOCKHASH,
+	SS_MAP_CONTROL,
+};
+#define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs st;
+
+	return !statfs(path, &st) && st.f_type == BPF_FS_MAGIC;
+}
+
+/* As bpftool and tc do: the usual place is mounted on first use. */
+static void mount_bpffs_for(const char *pin_path)
+{
+	size_t len = strlen(BPFFS);
+
+	if (strncmp(pin_path, BPFFS "/", len + 1) || is_bpffs(BPFFS))
+		return;
+	if (!mount("bpf", BPFFS, "bpf", 0, "mode=0755"))
+		ss_log(SS_LOG_INFO, "mounted a BPF file system at " BPFFS);
+}
+
+/*
+ * Opens (and makes, if need be) the pin directory and locks it. The lock is
+ * the kernel's: a killed loader holds none. Returns a descriptor, or -1 with
+ * the reason in @why.
+ */
+static int lock_pin_path(const char *dir, bool make, char *why, size_t why_size)
+{
+	int fd, tries;
+
+	if (make && mkdir(dir, 0700) && errno != EEXIST) {
+		snprintf(why, why_size, "cannot create pin_path %s: %s", dir,
+			 strerror(errno));
+		return -1;
+	}
+	if (make && !is_bpffs(dir)) {
+		rmdir(dir); /* ours, or not empty, or none of our business */
+		snprintf(why, why_size,
+			 "pin_path %s is not on a BPF file system (mount -t "
+			 "bpf bpf %s)",
+			 dir, BPFFS);
+		return -1;
+	}
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		snprintf(why, why_size, "cannot open pin_path %s: %s", dir,
+			 strerror(errno));
+		return -1;
+	}
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		if (tries == LOCK_WAIT_SECS * 100) {
+			snprintf(why, why_size,
+				 "another loader has held %s for %d seconds",
+				 dir, LOCK_WAIT_SECS);
+			close(fd);
+			return -1;
+		}
+		usleep(10000);
+	}
+	return fd;
+}
+
+static void remove_pins(const char *dir)
+{
+	char path[SS_PIN_NAME_MAX];
+
+	for (size_t i = NR_PINS; i-- > 0;) {
+		ss_pin_name(path, dir, pin_names[i]);
+		unlink(path);
+	}
+}
+
+static int group_id(const struct ss_conf *conf, gid_t *gid)
+{
+	struct group *group = getgrnam(conf->pin_group);
+	char *end;
+	unsigned long number;
+
+	if (group) {
+		*gid = group->gr_gid;
+		return 0;
+	}
+	number = strtoul(conf->pin_group, &end, 10);
+	if (*end || number >= (gid_t)-1) {
+		ss_log(SS_LOG_ERROR, "pin_group: no group '%s'",
+		       conf->pin_group);
+		return -1;
+	}
+	*gid = (gid_t)number;
+	return 0;
+}
+
+/* Only root may use the pins, or root and pin_group. */
+static int set_access(const struct ss_conf *conf, const char *path, mode_t mode)
+{
+	gid_t gid = (gid_t)-1;
+
+	if (conf->pin_group[0]) {
+		if (group_id(conf, &gid))
+			return -1;
+		mode |= (mode & 0700) >> 3;
+	}
+	if (chown(path, (uid_t)-1, gid) || chmod(path, mode)) {
+		ss_log(SS_LOG_ERROR, "cannot set the access of %s: %s", path,
+		       strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int pin(const struct ss_conf *conf, int fd, const char *name)
+{
+	char path[SS_PIN_NAME_MAX];
+
+	ss_pin_name(path, conf->pin_path, name);
+	if (bpf_obj_pin(fd, path)) {
+		ss_log(SS_LOG_ERROR, "cannot pin %s: %s", path,
+		       strerror(errno));
+		return -1;
+	}
+	return set_access(conf, path, 0600);
+}
+
+/*
+ * A failure here is not one of loading: the shim still registers sockets.
+ * The link detaches with its last reference, so without a pin (private mode)
+ * there is nothing to keep.
+ */
+static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
+			   struct ss_control *control)
+{
+	char path[SS_PIN_NAME_MAX];
+	struct bpf_link *link = NULL;
+	int fd = -1, err = -ENOENT;
+
+	if (!conf->cgroup_path[0])
+		return;
+	if (!o->sockops) {
+		ss_log(SS_LOG_WARN,
+		       "cgroup_path: the object has no program '%s'",
+		       SS_PROG_SOCKOPS);
+		return;
+	}
+	fd = open(conf->cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		goto out;
+	}
+	link = bpf_program__attach_cgroup(o->sockops, fd);
+	err = libbpf_get_error(link);
+	if (err) {
+		link = NULL;
+		goto out;
+	}
+	ss_pin_name(path, conf->pin_path, SS_LINK_SOCKOPS);
+	err = bpf_link__pin(link, path);
+	if (!err)
+		snprintf(control->cgroup_path, sizeof(control->cgroup_path),
+			 "%s", conf->cgroup_path);
+out:
+	if (err)
+		ss_log(SS_LOG_WARN,
+		       "cgroup_path: cannot attach to %s: %s; only sockets "
+		       "that "
+		       "the shim sees are registered",
+		       conf->cgroup_path, strerror(-err));
+	if (link) {
+		bpf_link__disconnect(link); /* pinned: stays attached */
+		bpf_link__destroy(link);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void describe(const struct ss_conf *conf, const struct ss_object *o,
+		     struct ss_control *control)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	bpf_obj_get_info_by_fd(o->sockhash_fd, &info, &len);
+	control->magic = SS_MAGIC;
+	control->abi = SS_ABI;
+	control->sockhash_id = info.id;
+	control->flags = (o->merged ? SS_MERGED : 0) |
+			 (o->netns_inode ? SS_NETNS_INODE : 0) |
+			 (o->count_bytes ? SS_COUNT_BYTES : 0) |
+			 (conf->bpf_program_path[0] ? SS_CUSTOM : 0);
+	control->state = SS_STATE_ON;
+	control->loader_pid = (__u32)getpid();
+	control->loader_uid = (__u32)getuid();
+	control->self_test_usecs = o->self_test_usecs;
+	control->loaded_at = (__u64)time(NULL);
+	snprintf(control->loader_version, sizeof(control->loader_version), "%s",
+		 SS_VERSION);
+	snprintf(control->merge_reason, sizeof(control->merge_reason), "%s",
+		 o->merge_reason);
+}
+
+static struct ss_control *map_control(int fd)
+{
+	void *p = mmap(NULL, sizeof(struct ss_control), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED) {
+		ss_log(SS_LOG_ERROR, "cannot map the control map: %s",
+		       strerror(errno));
+		return NULL;
+	}
+	return p;
+}
+
+static int pin_all(const struct ss_conf *conf, struct ss_object *o,
+		   struct ss_control *control)
+{
+	if (set_access(conf, conf->pin_path, 0700) ||
+	    pin(conf, o->counters_fd, SS_MAP_COUNTERS) ||
+	    pin(conf, o->sockhash_fd, SS_MAP_SOCKHASH))
+		return -1;
+	attach_sockops(conf, o, control);
+	return pin(conf, o->control_fd, SS_MAP_CONTROL);
+}
+
+/* Loads; pins if @lock is a locked directory, else hands the maps over. */
+static int load(const struct ss_conf *conf, int lock, int private_fds[2])
+{
+	struct ss_control *control;
+	struct ss_object object;
+	int result = -1;
+
+	if (ss_object_load(conf, &object))
+		return -1;
+	control = map_control(object.control_fd);
+	if (!control)
+		goto close;
+	describe(conf, &object, control);
+	if (lock >= 0) {
+		result = pin_all(conf, &object, control);
+		if (result)
+			remove_pins(conf->pin_path);
+	} else {
+		private_fds[0] = fcntl(object.sockhash_fd, F_DUPFD_CLOEXEC, 3);
+		private_fds[1] = fcntl(object.control_fd, F_DUPFD_CLOEXEC, 3);
+		result = private_fds[0] < 0 || private_fds[1] < 0 ? -1 : 1;
+	}
+	munmap(control, sizeof(*control));
+close:
+	ss_object_close(&object);
+	return result;
+}
+
+static int load_locked(const struct ss_conf *conf, int lock)
+{
+	struct ss_pins pins;
+	char why[256];
+
+	switch (ss_pins_open(conf->pin_path, &pins, why, sizeof(why))) {
+	case SS_PINS_OK: /* somebody was faster */
+		ss_pins_close(&pins);
+		return 0;
+	case SS_PINS_ABSENT:
+	case SS_PINS_BROKEN: /* left by a killed loader; ours is the lock */
+		remove_pins(conf->pin_path);
+		return load(conf, lock, NULL);
+	default:
+		ss_log(SS_LOG_ERROR, "%s: %s", conf->pin_path, why);
+		return -1;
+	}
+}
+
+int ss_load(const struct ss_conf *conf, int private_fds[2])
+{
+	char why[512];
+	int lock, result;
+
+	ss_object_redirect_libbpf_log();
+	mount_bpffs_for(conf->pin_path);
+	lock = lock_pin_path(conf->pin_path, true, why, sizeof(why));
+	if (lock >= 0) {
+		result = load_locked(conf, lock);
+		close(lock);
+		return result;
+	}
+	if (!private_fds) {
+		ss_log(SS_LOG_ERROR, "%s", why);
+		return -1;
+	}
+	result = load(conf, -1, private_fds);
+	if (result == 1)
+		ss_log(SS_LOG_WARN,
+		       "%s: only connections inside this process and its "
+		       "children are accelerated",
+		       why);
+	return result;
+}
+
+static int unload_locked(const struct ss_conf *conf, bool force)
+{
+	struct ss_pins pins;
+	unsigned int left;
+	char why[256];
+
+	if (ss_pins_open(conf->pin_path, &pins, why, sizeof(why)) != SS_PINS_OK)
+		goto remove; /* another ABI's, or half a load */
+	__atomic_store_n(&pins.control->state, SS_STATE_DRAINING,
+			 __ATOMIC_SEQ_CST);
+	left = ss_count_entries(&pins);
+	if (left && !force) {
+		__atomic_store_n(&pins.control->state, SS_STATE_ON,
+				 __ATOMIC_SEQ_CST);
+		ss_pins_close(&pins);
+		ss_log(SS_LOG_ERROR,
+		       "%u sockets are still in the sockhash: stop their "
+		       "programs first, or use --force (they go on, but meet "
+		       "no new ones)",
+		       left);
+		return -1;
+	}
+	ss_pins_close(&pins);
+remove:
+	remove_pins(conf->pin_path);
+	if (rmdir(conf->pin_path) && errno != ENOENT)
+		ss_log(SS_LOG_WARN, "cannot remove %s: %s", conf->pin_path,
+		       strerror(errno));
+	return 0;
+}
+
+int ss_unload(const struct ss_conf *conf, bool force)
+{
+	char why[512];
+	int lock, result;
+
+	if (access(conf->pin_path, F_OK) && errno == ENOENT)
+		return 0;
+	lock = lock_pin_path(conf->pin_path, false, why, sizeof(why));
+	if (lock < 0) {
+		ss_log(SS_LOG_ERROR, "%s", why);
+		return -1;
+	}
+	result = unload_locked(conf, force);
+	close(lock);
+	return result;
+}

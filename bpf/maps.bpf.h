@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The maps of the object. Sizes marked with the loader are set by it. */
+#ifndef SOCKSHUNT_MAPS_BPF_H
+#define SOCKSHUNT_MAPS_BPF_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536); /* loader: sockhash_max_entries */
+	__type(key, struct ss_key);
+	__type(value, __u64); /* 8 bytes: user space reads the socket cookie */
+} sockhash SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ss_counters);
+} counters SEC(".maps");
+
+/* See struct ss_control: shared with every process that registers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ss_control);
+} control SEC(".maps");
+
+static __always_inline struct ss_counters *this_cpu_counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+/* Programs run with migration disabled but may nest: a lost count is rare. */
+#define COUNT(name)                                                            \
+	({                                                                     \
+		struct ss_counters *c_ = this_cpu_counters();                  \
+		if (c_)                                                        \
+			c_->name++;                                            \
+	})
+
+#endif

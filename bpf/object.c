@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "object.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+
+#include "selftest.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define VERDICT_PROBE SS_PROG_VERDICT "_probe" /* for kernels before 6.2 */
+
+extern const char ss_embedded_object[], ss_embedded_object_end[];
+
+static int log_libbpf(enum libbpf_print_level level, const char *fmt,
+		      va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = '\0';
+	ss_log(SS_LOG_DEBUG, "%s", line);
+	return 0;
+}
+
+void ss_object_redirect_libbpf_log(void)
+{
+	libbpf_set_print(log_libbpf);
+}
+
+static const char *source_of(const struct ss_conf *conf)
+{
+	return conf->bpf_program_path[0] ? conf->bpf_program_path
+					 : "the built-in object";
+}
+
+static struct bpf_object *open_object(const struct ss_conf *conf)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "sockshunt");
+	struct bpf_object *obj;
+
+	if (conf->bpf_program_path[0])
+		obj = bpf_object__open_file(conf->bpf_program_path, NULL);
+	else
+		obj = bpf_object__open_mem(ss_embedded_object,
+					   ss_embedded_object_end -
+						   ss_embedded_object,
+					   &opts);
+	if (!obj)
+		ss_log(SS_LOG_ERROR, "bpf_program_path: cannot open %s: %s",
+		       source_of(conf), strerror(errno));
+	return obj;
+}
+
+/* A custom object's part that we use must be what we take it for. */
+static int check_map(const struct ss_conf *conf, const struct bpf_map *map,
+		     const char *name, enum bpf_map_type type, size_t key_size,
+		     size_t value_size)
+{
+	if (bpf_map__type(map) == type && bpf_map__key_size(map) == key_size &&
+	    bpf_map__value_size(map) == value_size)
+		return 0;
+	ss_log(SS_LOG_ERROR,
+	       "bpf_program_path: map '%s' in %s is of type %u with key %u and "
+	       "value %u bytes; needed: type %u, key %zu, value %zu "
+	       "(bpf/abi.h)",
+	       name, source_of(conf), bpf_map__type(map),
+	       bpf_map__key_size(map), bpf_map__value_size(map), type, key_size,
+	       value_size);
+	return -1;
+}
+
+static int check_program(const struct ss_conf *conf,
+			 const struct bpf_program *prog, const char *name,
+			 enum bpf_prog_type type)
+{
+	if (bpf_program__type(prog) == type)
+		return 0;
+	ss_log(SS_LOG_ERROR,
+	       "bpf_program_path: program '%s' in %s is of type %s; needed: %s",
+	       name, source_of(conf),
+	       libbpf_bpf_prog_type_str(bpf_program__type(prog)),
+	       libbpf_bpf_prog_type_str(type));
+	return -1;
+}
+
+static int missing(const struct ss_conf *conf, const char *kind,
+		   const char *name)
+{
+	ss_log(SS_LOG_ERROR, "bpf_program_path: no %s '%s' in %s", kind, name,
+	       source_of(conf));
+	return -1;
+}
+
+static struct bpf_map *find_map(const struct ss_object *o, const char *name)
+{
+	return bpf_object__find_map_by_name(o->obj, name);
+}
+
+static struct bpf_program *find_program(const struct ss_object *o,
+					const char *name)
+{
+	return bpf_object__find_program_by_name(o->obj, name);
+}
+
+static int check_object(const struct ss_conf *conf, struct ss_object *o)
+{
+	struct bpf_map *map = find_map(o, SS_MAP_SOCKHASH);
+
+	o->verdict = find_program(o, SS_PROG_VERDICT);
+	o->sockops = find_program(o, SS_PROG_SOCKOPS);
+	o->merge = find_program(o, SS_PROG_MERGE);
+	if (!map)
+		return missing(conf, "map", SS_MAP_SOCKHASH);
+	if (!o->verdict)
+		return missing(conf, "program", SS_PROG_VERDICT);
+	if (check_map(conf, map, SS_MAP_SOCKHASH, BPF_MAP_TYPE_SOCKHASH,
+		      sizeof(struct ss_key), sizeof(__u64)) ||
+	    check_program(conf, o->verdict, SS_PROG_VERDICT,
+			  BPF_PROG_TYPE_SK_MSG))
+		return -1;
+	map = find_map(o, SS_MAP_COUNTERS);
+	if (map &&
+	    check_map(conf, map, SS_MAP_COUNTERS, BPF_MAP_TYPE_PERCPU_ARRAY,
+		      sizeof(__u32), sizeof(struct ss_counters)))
+		return -1;
+	map = find_map(o, SS_MAP_CONTROL);
+	if (map && check_map(conf, map, SS_MAP_CONTROL, BPF_MAP_TYPE_ARRAY,
+			     sizeof(__u32), sizeof(struct ss_control)))
+		return -1;
+	if (o->sockops && check_program(conf, o->sockops, SS_PROG_SOCKOPS,
+					BPF_PROG_TYPE_SOCK_OPS))
+		return -1;
+	if (o->merge &&
+	    check_program(conf, o->merge, SS_PROG_MERGE, BPF_PROG_TYPE_SK_SKB))
+		return -1;
+	return 0;
+}
+
+static bool kernel_casts(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && btf__find_by_name_kind(btf, "bpf_rdonly_cast",
+						   BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
+static bool has_netns_cookie(void)
+{
+	__u64 cookie;
+	socklen_t len = sizeof(cookie);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 &&
+		   !getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* Of our two verdicts, the one that this kernel can run. */
+static void choose_verdict(struct ss_object *o)
+{
+	struct bpf_program *probe = find_program(o, VERDICT_PROBE);
+
+	if (!probe)
+		return;
+	if (kernel_casts()) {
+		bpf_program__set_autoload(probe, false);
+	} else {
+		bpf_program__set_autoload(o->verdict, false);
+		o->verdict = probe;
+	}
+}
+
+/*
+ * The object's read-only variables, by name. The object is compiled with
+ * them in .rodata, whose BTF tells where each of them is.
+ */
+static void *rodata(const struct ss_object *o, const char *name)
+{
+	struct bpf_map *map = find_map(o, ".rodata");
+	const struct btf *btf = bpf_object__btf(o->obj);
+	const struct btf_type *section;
+	const struct btf_var_secinfo *var;
+	size_t size;
+	char *data;
+	int id;
+
+	if (!map || !btf)
+		return NULL;
+	data = (char *)bpf_map__initial_value(map, &size);
+	id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	if (!data || id < 0)
+		return NULL;
+	section = btf__type_by_id(btf, id);
+	var = btf_var_secinfos(section);
+	for (int i = 0; i < btf_vlen(section); i++, var++) {
+		const struct btf_type *type = btf__type_by_id(btf, var->type);
+
+		if (!strcmp(btf__name_by_offset(btf, type->name_off), name) &&
+		    var->offset + var->size <= size)
+			return data + var->offset;
+	}
+	return NULL;
+}
+
+static void set_flag(const struct ss_object *o, const char *name, __u32 value)
+{
+	__u32 *flag = rodata(o, name);
+
+	if (flag)
+		*flag = value;
+}
+
+static void set_ports(const struct ss_conf *conf, const struct ss_object *o)
+{
+	__u64 *bits = rodata(o, "port_bits");
+
+	set_flag(o, "all_ports", !conf->nr_accelerated_ports);
+	if (!bits)
+		return;
+	for (unsigned int i = 0; i < conf->nr_accelerated_ports; i++) {
+		const struct ss_port_range *r = &conf->accelerated_ports[i];
+
+		for (unsigned int p = r->first; p <= r->last; p++)
+			bits[p / 64] |= 1ULL << (p % 64);
+	}
+}
+
+static void explain_load_failure(const struct ss_conf *conf, int err)
+{
+	const char *hint = "";
+
+	if (err == -EPERM || err == -EACCES)
+		hint = "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
+		       "CAP_PERFMON";
+	else if (err == -ESRCH || err == -ENOENT)
+		hint = "; needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
+	ss_log(SS_LOG_ERROR,
+	       "cannot load %s: %s%s (SOCKSHUNT_LOG=debug shows more)",
+	       source_of(conf), strerror(-err), hint);
+}
+
+/* A descriptor of the object's map, or of a new one if it has none. */
+static int map_or_new(const struct ss_object *o, const char *name,
+		      enum bpf_map_type type, size_t value_size, __u32 flags,
+		      bool *own)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+	struct bpf_map *map = find_map(o, name);
+
+	*own = !map;
+	if (map)
+		return bpf_map__fd(map);
+	return bpf_map_create(type, name, sizeof(__u32), value_size, 1, &opts);
+}
+
+static int open_maps(struct ss_object *o)
+{
+	o->sockhash_fd = bpf_map__fd(find_map(o, SS_MAP_SOCKHASH));
+	o->counters_fd =
+		map_or_new(o, SS_MAP_COUNTERS, BPF_MAP_TYPE_PERCPU_ARRAY,
+			   sizeof(struct ss_counters), 0, &o->own_counters);
+	o->control_fd = map_or_new(o, SS_MAP_CONTROL, BPF_MAP_TYPE_ARRAY,
+				   sizeof(struct ss_control), BPF_F_MMAPABLE,
+				   &o->own_control);
+	return o->counters_fd < 0 || o->control_fd < 0 ? -errno : 0;
+}
+
+static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
+{
+	int err;
+
+	o->obj = open_object(conf);
+	if (!o->obj)
+		return -1;
+	if (check_object(conf, o))
+		goto close;
+	choose_verdict(o);
+	set_flag(o, "netns_inode", o->netns_inode);
+	set_flag(o, "count_bytes", o->count_bytes);
+	set_ports(conf, o);
+	bpf_map__set_max_entries(find_map(o, SS_MAP_SOCKHASH),
+				 conf->sockhash_max_entries);
+	err = bpf_object__load(o->obj);
+	if (!err)
+		err = open_maps(o);
+	if (!err)
+		err = bpf_prog_attach(bpf_program__fd(o->verdict),
+				      o->sockhash_fd, BPF_SK_MSG_VERDICT, 0);
+	if (!err)
+		return 0;
+	explain_load_failure(conf, err);
+close:
+	bpf_object__close(o->obj);
+	return -1;
+}
+
+/* Attached for good only where it does what it is for. */
+static void try_merge(struct ss_object *o, struct ss_selftest *t)
+{
+	int prog, err;
+
+	if (!o->merge) {
+		snprintf(o->merge_reason, sizeof(o->merge_reason),
+			 "the object has no program '%s'", SS_PROG_MERGE);
+		return;
+	}
+	prog = bpf_program__fd(o->merge);
+	err = bpf_prog_attach(prog, t->sockhash_fd, BPF_SK_SKB_STREAM_VERDICT,
+			      0);
+	if (err) {
+		snprintf(o->merge_reason, sizeof(o->merge_reason),
+			 "cannot attach: %s", strerror(-err));
+		return;
+	}
+	t->merged = true;
+	o->merged =
+		ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason));
+	if (!o->merged)
+		bpf_prog_detach2(prog, t->sockhash_fd,
+				 BPF_SK_SKB_STREAM_VERDICT);
+}
+
+static void forget_counts(const struct ss_object *o)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct ss_counters zero[cpus > 0 ? cpus : 1];
+	__u32 key = 0;
+
+	memset(zero, 0, sizeof(zero));
+	bpf_map_update_elem(o->counters_fd, &key, zero, BPF_ANY);
+}
+
+static unsigned int usecs_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (unsigned int)((now.tv_sec - then->tv_sec) * 1000000 +
+			      (now.tv_nsec - then->tv_nsec) / 1000);
+}
+
+int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
+{
+	struct ss_selftest test;
+	struct timespec start;
+	char why[80];
+
+	memset(o, 0, sizeof(*o));
+	o->netns_inode = !has_netns_cookie();
+	if (load_and_attach(conf, o))
+		return -1;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	test = (struct ss_selftest){ .sockhash_fd = o->sockhash_fd,
+				     .counters_fd = o->counters_fd,
+				     .netns_inode = o->netns_inode };
+	switch (ss_selftest_charges(&test, why, sizeof(why))) {
+	case 1:
+		break;
+	case 0:
+		/* Known before it is loaded: a constant in the program. */
+		ss_object_close(o);
+		o->count_bytes = true;
+		if (load_and_attach(conf, o))
+			return -1;
+		test.sockhash_fd = o->sockhash_fd;
+		test.counters_fd = o->counters_fd;
+		break;
+	default:
+		snprintf(o->merge_reason, sizeof(o->merge_reason),
+			 "self-test not run: %s", why);
+		ss_log(SS_LOG_INFO, "%s", o->merge_reason);
+		forget_counts(o);
+		return 0;
+	}
+	try_merge(o, &test);
+	o->self_test_usecs = usecs_since(&start);
+	forget_counts(o);
+	return 0;
+}
+
+void ss_object_close(struct ss_object *o)
+{
+	if (o->own_counters)
+		close(o->counters_fd);
+	if (o->own_control)
+		close(o->control_fd);
+	bpf_object__close(o->obj);
+}

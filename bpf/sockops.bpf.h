@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Registration by the kernel, for every process in a cgroup.
+ *
+ * Only connections with both ends on this host, known exactly and with
+ * nothing on the wire: a client announces its connection before the SYN
+ * leaves, the server's request socket finds the announcement, and both ends
+ * register when they are established, if the two have met.
+ */
+#ifndef SOCKSHUNT_SOCKOPS_BPF_H
+#define SOCKSHUNT_SOCKOPS_BPF_H
+
+#define ANNOUNCED 1
+#define MET	  2
+
+/* LRU: connections that meet nobody are forgotten by themselves. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384); /* handshakes in flight */
+	__type(key, struct ss_key); /* as the client sees the connection */
+	__type(value, __u32);
+} rendezvous SEC(".maps");
+
+/* One bit per port, and whether to look: set by the loader. */
+const volatile __u32 all_ports = 1;
+const volatile __u64 port_bits[65536 / 64];
+
+static __always_inline bool port_in_scope(__u16 port)
+{
+	return port_bits[port / 64] & (1ULL << (port % 64));
+}
+
+static __always_inline bool in_scope(const struct ss_key *key)
+{
+	return all_ports || port_in_scope(key->local_port) ||
+	       port_in_scope(key->remote_port);
+}
+
+static __always_inline bool registering(void)
+{
+	__u32 zero = 0;
+	struct ss_control *c = bpf_map_lookup_elem(&control, &zero);
+
+	return c && c->state == SS_STATE_ON;
+}
+
+/* @ops->sk, which is a request socket before the connection is accepted. */
+static __always_inline void key_of_ops(struct ss_key *key,
+				       struct bpf_sock_ops *ops)
+{
+	struct bpf_sock_ops_kern *kops = (void *)ops;
+	const bool direct = false;
+
+	key_of(key, READ(kops, sk), direct);
+}
+
+static __always_inline void announce(const struct ss_key *client)
+{
+	__u32 announced = ANNOUNCED;
+
+	bpf_map_update_elem(&rendezvous, client, &announced, BPF_ANY);
+}
+
+static __always_inline void meet(const struct ss_key *client)
+{
+	__u32 *state = bpf_map_lookup_elem(&rendezvous, client);
+
+	if (state)
+		*state = MET;
+}
+
+static __always_inline bool have_met(const struct ss_key *client)
+{
+	__u32 *state = bpf_map_lookup_elem(&rendezvous, client);
+
+	return state && *state == MET;
+}
+
+static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
+{
+	/* Never replace: that would destroy the other socket's unread bytes. */
+	long err = bpf_sock_hash_update(ops, &sockhash, self, BPF_NOEXIST);
+
+	switch (err) {
+	case 0:
+		COUNT(registered);
+		break;
+	case -E2BIG:
+		COUNT(unregistered_full);
+		break;
+	case -EBUSY:
+	case -EEXIST:
+		COUNT(unregistered_busy);
+		break;
+	case -EOPNOTSUPP:
+		COUNT(unregistered_not_established);
+		break;
+	default:
+		COUNT(unregistered_other);
+	}
+}
+
+static __always_inline void established(struct bpf_sock_ops *ops,
+					struct ss_key *self,
+					const struct ss_key *client)
+{
+	if (!in_scope(self))
+		COUNT(unregistered_out_of_scope);
+	else if (!have_met(client))
+		COUNT(unregistered_remote);
+	else if (registering())
+		enter(ops, self);
+}
+
+SEC("sockops")
+int sockshunt_sockops(struct bpf_sock_ops *ops)
+{
+	struct ss_key self, peer;
+
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		key_of_ops(&self, ops);
+		if (in_scope(&self))
+			announce(&self);
+		break;
+	case BPF_SOCK_OPS_TIMEOUT_INIT:
+	case BPF_SOCK_OPS_RWND_INIT:
+		if (ops->is_fullsock) /* the client's own, not a request */
+			break;
+		key_of_ops(&self, ops);
+		peer_of(&peer, &self);
+		meet(&peer);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		key_of_ops(&self, ops);
+		established(ops, &self, &self);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		key_of_ops(&self, ops);
+		peer_of(&peer, &self);
+		established(ops, &self, &peer);
+		bpf_map_delete_elem(&rendezvous, &peer);
+		break;
+	}
+	/* reply is left as it is: other programs on the cgroup may use it. */
+	return 1;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The kernel side: the sockhash and the programs on it.
+ *
+ *   sockshunt_verdict  sk_msg    decides for each message: peer or TCP
+ *   sockshunt_sockops  sock_ops  registers same-host sockets of a cgroup
+ *   sockshunt_merge    sk_skb    puts TCP's bytes into the redirect queue
+ */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "kernel_types.h"
+#include "key.bpf.h"
+#include "maps.bpf.h"
+#ifdef SS_NAIVE
+#include "naive.bpf.h"
+#else
+#include "verdict.bpf.h"
+#include "merge.bpf.h"
+#endif
+#include "sockops.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * bpf(2) without libbpf, for code that runs inside other people's programs:
+ * one system call each, async-signal-safe. Return -1 with errno, as the
+ * kernel's man page says.
+ */
+#ifndef SOCKSHUNT_SYSBPF_H
+#define SOCKSHUNT_SYSBPF_H
+
+#include <linux/bpf.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline int ss_sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+/* Opens a pin; the new descriptor is close-on-exec. */
+static inline int ss_bpf_obj_get(const char *path)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (uintptr_t)path;
+	return ss_sys_bpf(BPF_OBJ_GET, &attr);
+}
+
+static inline int ss_bpf_map_update(int map_fd, const void *key,
+				    const void *value, uint64_t flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)key;
+	attr.value = (uintptr_t)value;
+	attr.flags = flags;
+	return ss_sys_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+static inline int ss_bpf_map_delete(int map_fd, const void *key)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)key;
+	return ss_sys_bpf(BPF_MAP_DELETE_ELEM, &attr);
+}
+
+static inline int ss_bpf_map_lookup(int map_fd, const void *key, void *value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)key;
+	attr.value = (uintptr_t)value;
+	return ss_sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
+/* Fails with EINVAL if @fd is open but no BPF object. */
+static inline int ss_bpf_map_info(int fd, struct bpf_map_info *info)
+{
+	union bpf_attr attr;
+
+	memset(info, 0, sizeof(*info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = sizeof(*info);
+	attr.info.info = (uintptr_t)info;
+	return ss_sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The rule. For each message that socket A sends, either its peer B gets it
+ * straight into its receive queue, or it goes by TCP as if we were not here.
+ *
+ * tcp_bpf_recvmsg() reads redirected messages before TCP's bytes. So going
+ * from redirect to TCP keeps the order by itself; going back does only when
+ * B has read every byte that A ever sent by TCP. That, and everything else
+ * one must know about B, is read from B itself, at the time of the send.
+ */
+#ifndef SOCKSHUNT_VERDICT_BPF_H
+#define SOCKSHUNT_VERDICT_BPF_H
+
+#define SEND_SHUTDOWN 2 /* include/net/sock.h */
+#define RCV_SHUTDOWN  1
+
+/* TCP keeps the rest of the receive buffer, so its window closes as ever. */
+#define ROOM_SHARE 4
+
+/*
+ * A queued message costs about 1 KiB of kernel memory that is charged to
+ * nobody, however short it is: an unread socket holds at most this many.
+ */
+#define MAX_MESSAGES 256
+
+/* What A remembers; only its own sends touch it, under its socket lock. */
+struct sender {
+	struct ss_key self; /* found in the sockhash to be A */
+	__u32 messages;	    /* redirected since B was last seen empty */
+	__u64 bytes;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sender);
+} senders SEC(".maps");
+
+/* Set by the loader where bpf_tcp_ingress() does not charge B (before 6.13). */
+const volatile __u32 count_bytes;
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __weak __ksym;
+
+/* @p as a pointer that READ() can follow. */
+#define KERNEL(type, p)                                                        \
+	((type *)(direct ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(type))   \
+			 : (p)))
+
+enum outcome {
+	REDIRECT,
+	NOT_PEER,
+	ORDER,
+	ROOM,
+	MESSAGES,
+	UNWILLING,
+};
+
+/* The socket that the last successful bpf_msg_redirect_hash() chose. */
+static __always_inline void *chosen(struct sk_msg *msg, bool direct)
+{
+	/* The helper changed it behind the compiler's back. */
+	barrier();
+	return READ(msg, sk_redir);
+}
+
+/* B's queue of redirected messages is empty. */
+static __always_inline bool drained(struct sock *b, bool direct)
+{
+	unsigned long addr = psock_of(b, direct);
+	struct sk_psock *psock = KERNEL(struct sk_psock, (void *)addr);
+	unsigned long head =
+		addr + bpf_core_field_offset(struct sk_psock, ingress_msg);
+
+	return (unsigned long)READ(psock, ingress_msg.next) == head;
+}
+
+static __always_inline bool wants_timestamps(struct sock *b, bool direct)
+{
+	unsigned long flags = READ(b, __sk_common.skc_flags);
+	unsigned long mask =
+		1UL << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMP) |
+		1UL << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMPNS) |
+		1UL << bpf_core_enum_value(enum sock_flags,
+					   SOCK_TIMESTAMPING_RX_SOFTWARE);
+
+	return (flags & mask) || READ_BITS(b, sk_tsflags);
+}
+
+/* Neither end needs anything that only TCP's own path provides. */
+static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
+				    bool direct)
+{
+	struct sock *a = &ta->inet_conn.icsk_inet.sk;
+	struct sock *b = &tb->inet_conn.icsk_inet.sk;
+	__u8 state_a = READ(a, __sk_common.skc_state);
+	__u8 state_b = READ(b, __sk_common.skc_state);
+
+	return (state_a == BPF_TCP_ESTABLISHED ||
+		state_a == BPF_TCP_CLOSE_WAIT) &&
+	       (state_b == BPF_TCP_ESTABLISHED ||
+		state_b == BPF_TCP_FIN_WAIT1 || state_b == BPF_TCP_FIN_WAIT2) &&
+	       !READ(a, sk_err) && !READ(b, sk_err) &&
+	       !(READ_BITS(a, sk_shutdown) & SEND_SHUTDOWN) &&
+	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
+	       READ(b, sk_rcvlowat) <= 1 && READ(b, sk_peek_off) < 0 &&
+	       !wants_timestamps(b, direct) && !READ_BITS(tb, recvmsg_inq);
+}
+
+/* May A's message go to B? @peer is the key that B has if it is A's peer. */
+static __always_inline enum outcome judge(struct sender *sender,
+					  const struct ss_key *peer, void *a,
+					  void *b, bool direct)
+{
+	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
+	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
+	struct sock *sb = &tb->inet_conn.icsk_inet.sk;
+	struct ss_key key;
+	__u32 room;
+
+	/* The entry may be stale, forged, or from another namespace... */
+	key_of(&key, sb, direct);
+	if (!same_key(&key, peer))
+		return NOT_PEER;
+
+	/* ...but sequence numbers are random: equal, it is the peer, and it
+	 * has read everything that was sent to it by TCP. (Acknowledged, as
+	 * in snd_una, is not yet read.) */
+	if (READ(ta, write_seq) != READ(tb, copied_seq))
+		return ORDER;
+
+	if (!willing(ta, tb, direct))
+		return UNWILLING;
+
+	if (drained(sb, direct)) {
+		sender->messages = 0;
+		sender->bytes = 0;
+	}
+	room = (__u32)READ(sb, sk_rcvbuf) / ROOM_SHARE;
+	if ((__u32)READ(sb, sk_backlog.rmem_alloc.counter) > room ||
+	    (count_bytes && sender->bytes > room))
+		return ROOM;
+	if (sender->messages >= MAX_MESSAGES)
+		return MESSAGES;
+	return REDIRECT;
+}
+
+static __always_inline void count(enum outcome outcome, __u32 size)
+{
+	struct ss_counters *c = this_cpu_counters();
+
+	if (!c)
+		return;
+	switch (outcome) {
+	case REDIRECT:
+		c->redirected_messages++;
+		c->redirected_bytes += size;
+		break;
+	case NOT_PEER:
+		c->tcp_not_peer++;
+		break;
+	case ORDER:
+		c->tcp_order++;
+		break;
+	case ROOM:
+		c->tcp_room++;
+		break;
+	case MESSAGES:
+		c->tcp_messages++;
+		break;
+	case UNWILLING:
+		c->tcp_unwilling++;
+		break;
+	}
+}
+
+/*
+ * Once bpf_msg_redirect_hash() has chosen a socket nothing un-chooses it.
+ * TCP is then reached by choosing A itself, with its egress: the kernel sends
+ * the message by tcp_bpf_push(), with TCP's own backpressure.
+ */
+static __always_inline int by_tcp(struct sk_msg_md *msg, struct sk_msg *kmsg,
+				  struct ss_key *self, void *a, bool direct)
+{
+	if (bpf_msg_redirect_hash(msg, &sockhash, self, 0) == SK_PASS &&
+	    chosen(kmsg, direct) == a)
+		return SK_PASS;
+	/* A was removed while it sends. Better an error than a wrong queue. */
+	COUNT(refused);
+	return SK_DROP;
+}
+
+static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
+				   bool direct)
+{
+	void *a = READ(kmsg, sk);
+	struct sender *sender;
+	struct ss_key self, peer;
+	enum outcome outcome;
+
+	key_of(&self, KERNEL(struct sock, a), direct);
+	sender = bpf_sk_storage_get(&senders, msg->sk, NULL,
+				    BPF_SK_STORAGE_GET_F_CREATE);
+	if (!sender)
+		goto no_self;
+
+	/* First of all, be sure of the way back to TCP: a socket that was
+	 * connected again, or registered under another key, has none. */
+	if (!same_key(&sender->self, &self)) {
+		if (bpf_msg_redirect_hash(msg, &sockhash, &self, 0) != SK_PASS)
+			goto no_self;
+		if (chosen(kmsg, direct) != a) {
+			COUNT(refused);
+			return SK_DROP;
+		}
+		sender->self = self;
+	}
+
+	peer_of(&peer, &self);
+	if (bpf_msg_redirect_hash(msg, &sockhash, &peer, BPF_F_INGRESS) !=
+	    SK_PASS) {
+		COUNT(tcp_no_peer);
+		return SK_PASS; /* nothing chosen, or A itself above: TCP */
+	}
+
+	outcome = judge(sender, &peer, a, chosen(kmsg, direct), direct);
+	count(outcome, msg->size);
+	if (outcome != REDIRECT)
+		return by_tcp(msg, kmsg, &self, a, direct);
+	sender->messages++;
+	sender->bytes += msg->size;
+	return SK_PASS;
+
+no_self:
+	COUNT(tcp_no_self);
+	return SK_PASS;
+}
+
+SEC("sk_msg")
+int sockshunt_verdict(struct sk_msg_md *msg)
+{
+	return verdict(msg, bpf_cast_to_kern_ctx(msg), true);
+}
+
+/* The same for kernels before 6.2; the loader loads one of the two. */
+SEC("sk_msg")
+int sockshunt_verdict_probe(struct sk_msg_md *msg)
+{
+	return verdict(msg, (void *)msg, false);
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "enroll.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "../bpf/key.h"
+#include "../bpf/sysbpf.h"
+#include "hosts.h"
+#include "ownfd.h"
+#include "runtime.h"
+
+/*
+ * pending: one bit per descriptor number with an unfinished connect(2),
+ * atomic. Only a hint: a stale bit (the number was closed and reused) costs
+ * one vain attempt, so nothing has to follow dup, fork or close. Numbers
+ * beyond it are always tried.
+ * told_full: one line per process is enough.
+ */
+#define NR_PENDING 65536
+static unsigned long pending[NR_PENDING / (8 * sizeof(long))];
+static bool told_full;
+
+static unsigned long pending_bit(int fd, unsigned long **word)
+{
+	unsigned int bits = 8 * sizeof(long);
+
+	*word = &pending[(unsigned int)fd / bits];
+	return 1UL << ((unsigned int)fd % bits);
+}
+
+static void set_pending(int fd, bool on)
+{
+	unsigned long *word, bit;
+
+	if (fd < 0 || fd >= NR_PENDING)
+		return;
+	bit = pending_bit(fd, &word);
+	if (on)
+		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
+}
+
+bool ss_enroll_is_pending(int fd)
+{
+	unsigned long *word, bit;
+
+	if (fd < 0)
+		return false;
+	if (fd >= NR_PENDING)
+		return ss_runtime_is_on();
+	bit = pending_bit(fd, &word);
+	return __atomic_load_n(word, __ATOMIC_RELAXED) & bit;
+}
+
+#define COUNT(name)                                                            \
+	__atomic_fetch_add(&ss_runtime.control->counters.name, 1,              \
+			   __ATOMIC_RELAXED)
+
+static bool inode(void)
+{
+	return ss_runtime.control->flags & SS_NETNS_INODE;
+}
+
+/* Both ends on this host? */
+static bool is_local(const struct ss_key *key)
+{
+	if (ss_is_loopback(key->remote_ip))
+		return true;
+	ss_hosts_add(key->local_ip);
+	return !memcmp(key->local_ip, key->remote_ip, sizeof(key->local_ip)) ||
+	       ss_hosts_know(key->remote_ip);
+}
+
+static int enter(const struct ss_key *key, int fd)
+{
+	bool merged = ss_runtime.control->flags & SS_MERGED;
+	int map = ss_ownfd(SS_OWNFD_SOCKHASH);
+	struct ss_pins pins = { map, ss_runtime.control };
+
+	if (!ss_key_enter(map, key, fd, merged))
+		return 0;
+	/* No complaint about the socket, perhaps one about the map? */
+	if ((errno == EBADF || errno == EINVAL) &&
+	    !ss_pins_is_sockhash(&pins, map) && ss_runtime_recover())
+		return ss_key_enter(ss_ownfd(SS_OWNFD_SOCKHASH), key, fd,
+				    merged);
+	return -1;
+}
+
+static void tell_full(void)
+{
+	if (__atomic_exchange_n(&told_full, true, __ATOMIC_RELAXED))
+		return;
+	ss_log(SS_LOG_WARN, "the sockhash is full: further connections stay on "
+			    "TCP until others close (sockhash_max_entries)");
+}
+
+/* Returns 0 if there is nothing left to try for this socket. */
+static int enroll(int fd)
+{
+	struct ss_key key;
+
+	if (ss_key_of_socket(fd, inode(), &key)) {
+		if (errno != ENOTCONN)
+			return 0; /* not TCP, not ours to count */
+		COUNT(unregistered_not_established);
+		return -1;
+	}
+	if (!ss_conf_in_scope(&ss_runtime.conf, key.local_port,
+			      key.remote_port)) {
+		COUNT(unregistered_out_of_scope);
+		return 0;
+	}
+	if (!is_local(&key)) {
+		COUNT(unregistered_remote);
+		return 0;
+	}
+	if (ss_runtime.control->state != SS_STATE_ON)
+		return 0;
+	if (!enter(&key, fd)) {
+		COUNT(registered);
+		return 0;
+	}
+	switch (errno) {
+	case EBUSY: /* by sock_ops, mostly: then it is counted there */
+	case EEXIST:
+		COUNT(unregistered_busy);
+		return 0;
+	case E2BIG:
+		COUNT(unregistered_full);
+		tell_full();
+		return 0;
+	case EOPNOTSUPP:
+		COUNT(unregistered_not_established);
+		return -1;
+	default:
+		COUNT(unregistered_other);
+		return 0;
+	}
+}
+
+void ss_enroll_accepted(int fd)
+{
+	int saved_errno = errno;
+
+	if (ss_runtime_on())
+		enroll(fd);
+	errno = saved_errno;
+}
+
+void ss_enroll_listening(int fd)
+{
+	int saved_errno = errno, protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	    protocol == IPPROTO_TCP)
+		ss_runtime_on();
+	errno = saved_errno;
+}
+
+bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len)
+{
+	if (!addr || len < sizeof(addr->sa_family))
+		return false;
+	switch (addr->sa_family) {
+	case AF_INET:
+		return len >= sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return len >= sizeof(struct sockaddr_in6) - sizeof(__u32);
+	case AF_UNSPEC:
+		return ss_runtime_is_on();
+	default:
+		return false;
+	}
+}
+
+/*
+ * connect(AF_UNSPEC) does not take a socket out of the sockhash: connected
+ * again, it would be found under its old key. Unread bytes are dropped by TCP
+ * as well in this case.
+ */
+static void leave(int fd)
+{
+	int map = ss_ownfd(SS_OWNFD_SOCKHASH);
+	__u64 cookie = 0, entered = 0;
+	socklen_t len = sizeof(cookie);
+	struct ss_key key;
+
+	if (!ss_key_of_socket(fd, inode(), &key) &&
+	    !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) &&
+	    !ss_bpf_map_lookup(map, &key, &entered) && entered == cookie)
+		ss_bpf_map_delete(map, &key);
+}
+
+void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
+{
+	int saved_errno = errno;
+
+	if (addr->sa_family == AF_UNSPEC)
+		leave(fd);
+	else if (!ss_enroll_is_pending(fd))
+		ss_enroll_listening(fd);
+	errno = saved_errno;
+}
+
+/* A destination that cannot be on this host is not worth a system call. */
+static bool may_be_local(const struct sockaddr *addr)
+{
+	static const __u32 any[4], any_v4[4] = { 0, 0, SS_V4_MAPPED, 0 };
+	__u32 ip[4];
+	__u16 port;
+
+	return ss_key_addr(addr, ip, &port) &&
+	       (ss_is_loopback(ip) || ss_hosts_know(ip) ||
+		!memcmp(ip, any, sizeof(any)) ||
+		!memcmp(ip, any_v4, sizeof(any_v4)));
+}
+
+void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
+{
+	int saved_errno = errno;
+
+	if ((!result || errno == EINPROGRESS || errno == EINTR ||
+	     errno == EISCONN) &&
+	    ss_runtime_is_on() && may_be_local(addr))
+		/* Over loopback even EINPROGRESS is usually established. */
+		set_pending(fd, enroll(fd) < 0);
+	errno = saved_errno;
+}
+
+void ss_enroll_pending(int fd)
+{
+	int saved_errno = errno;
+
+	if (ss_runtime_is_on() && enroll(fd) == 0)
+		set_pending(fd, false);
+	errno = saved_errno;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Which sockets are registered, and when: after the original call, before
+ * the program sees the result. Nothing here changes errno, allocates, or
+ * fails: a socket that cannot be registered is a TCP socket.
+ */
+#ifndef SOCKSHUNT_ENROLL_H
+#define SOCKSHUNT_ENROLL_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/* A connected socket came from accept(2). */
+void ss_enroll_accepted(int fd);
+
+/* A socket listens: the last moment before privileges may be dropped. */
+void ss_enroll_listening(int fd);
+
+/* Whether connect(2) to @addr can be of interest. */
+bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len);
+
+/* Before connect(2): starts the shim; undoes for AF_UNSPEC. */
+void ss_enroll_before_connect(int fd, const struct sockaddr *addr);
+
+/* After it, with its result and errno. */
+void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result);
+
+/* A non-blocking connect(2) on this number may have finished by now. */
+bool ss_enroll_is_pending(int fd);
+void ss_enroll_pending(int fd);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The list of everything the shim intercepts: X(name, return type, arguments).
+ * The pointers to the originals, their binding and the test of what the
+ * library exports all derive from it.
+ */
+#ifndef SOCKSHUNT_HOOKS_H
+#define SOCKSHUNT_HOOKS_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define SS_HOOKS(X)                                                            \
+	/* sockets get in here */                                              \
+	X(accept, int, (int fd, struct sockaddr *addr, socklen_t *len))        \
+	X(accept4, int,                                                        \
+	  (int fd, struct sockaddr *addr, socklen_t *len, int flags))          \
+	X(connect, int, (int fd, const struct sockaddr *addr, socklen_t len))  \
+	X(getsockopt, int,                                                     \
+	  (int fd, int level, int name, void *value, socklen_t *len))          \
+	/* start before privileges are dropped */                              \
+	X(listen, int, (int fd, int backlog))                                  \
+	/* keep our own descriptor out of the program's way */                 \
+	X(close, int, (int fd))                                                \
+	X(closefrom, void, (int first))                                        \
+	X(close_range, int,                                                    \
+	  (unsigned int first, unsigned int last, int flags))                  \
+	X(dup2, int, (int from, int to))                                       \
+	X(dup3, int, (int from, int to, int flags))                            \
+	/* a blocking read must block: blocking.h */                           \
+	X(read, ssize_t, (int fd, void *buf, size_t len))                      \
+	X(readv, ssize_t, (int fd, const struct iovec *iov, int n))            \
+	X(recv, ssize_t, (int fd, void *buf, size_t len, int flags))           \
+	X(recvfrom, ssize_t,                                                   \
+	  (int fd, void *buf, size_t len, int flags, struct sockaddr *addr,    \
+	   socklen_t *addr_len))                                               \
+	X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags))           \
+	X(__read_chk, ssize_t, (int fd, void *buf, size_t len, size_t size))   \
+	X(__recv_chk, ssize_t,                                                 \
+	  (int fd, void *buf, size_t len, size_t size, int flags))             \
+	X(__recvfrom_chk, ssize_t,                                             \
+	  (int fd, void *buf, size_t len, size_t size, int flags,              \
+	   struct sockaddr *addr, socklen_t *addr_len))
+
+#define SS_REAL_MEMBER(name, type, args) type(*name) args;
+struct ss_real {
+	SS_HOOKS(SS_REAL_MEMBER)
+};
+
+/* The original of a hooked function, bound on first use. */
+#define REAL(name)                                                             \
+	((__typeof__(ss_real.name))ss_real_bind((void **)&ss_real.name, #name))
+
+/*
+ * All originals. Written by ss_real_bind() only, each member always with the
+ * same value, so no lock; NULL until bound.
+ */
+extern struct ss_real ss_real;
+
+/*
+ * *@slot, after looking up @name behind us (RTLD_NEXT) if it is NULL. If the
+ * C library has no such function, a stand-in that fails with ENOSYS.
+ * Thread-safe; async-signal-safe once bound (ss_real_bind_all()).
+ */
+void *ss_real_bind(void **slot, const char *name);
+
+/* Binds the whole list: at start-up, so that no hook calls dlsym(3) later. */
+void ss_real_bind_all(void);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "ownfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hooks.h"
+#include "runtime.h"
+
+int ss_ownfds[SS_NR_OWNFDS] = { -1, -1 };
+
+/*
+ * High enough to be out of the way, low enough that neither select(2)'s set
+ * nor the kernel's descriptor table (copied by each fork) grows beyond what a
+ * process with the default limit of 1024 may have anyway.
+ */
+int ss_ownfd_base(void)
+{
+	struct rlimit limit;
+	rlim_t top = 1024;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < top)
+		top = limit.rlim_cur;
+	return top > 2 * SS_OWNFD_SPAN ? (int)top - SS_OWNFD_SPAN : 3;
+}
+
+static int duplicate_high(int fd, int cloexec)
+{
+	return fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, ss_ownfd_base());
+}
+
+void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit)
+{
+	int high = duplicate_high(fd, !inherit);
+
+	if (high >= 0)
+		REAL(close)(fd);
+	else
+		high = fd; /* every number is taken: stay where we are */
+	__atomic_store_n(&ss_ownfds[which], high, __ATOMIC_RELEASE);
+}
+
+void ss_ownfd_drop(enum ss_ownfd which, bool and_close)
+{
+	int fd = __atomic_exchange_n(&ss_ownfds[which], -1, __ATOMIC_ACQ_REL);
+
+	if (fd >= 0 && and_close)
+		REAL(close)(fd);
+}
+
+void ss_ownfd_yield(int fd)
+{
+	int saved_errno = errno, flags = fcntl(fd, F_GETFD), high;
+
+	/* A vfork child shares our memory, not our descriptors: what it does
+	 * to its own must not be believed by the parent. */
+	if (flags >= 0 && ss_runtime_owns_memory()) {
+		high = duplicate_high(fd, flags & FD_CLOEXEC);
+		for (int i = 0; i < SS_NR_OWNFDS; i++) {
+			int expected = fd;
+
+			__atomic_compare_exchange_n(&ss_ownfds[i], &expected,
+						    high, false,
+						    __ATOMIC_ACQ_REL,
+						    __ATOMIC_RELAXED);
+		}
+	}
+	errno = saved_errno;
+}
+
+static bool in_range(int fd, unsigned int first, unsigned int last)
+{
+	return fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last;
+}
+
+bool ss_ownfd_in_range(unsigned int first, unsigned int last)
+{
+	return in_range(ss_ownfd(SS_OWNFD_SOCKHASH), first, last) ||
+	       in_range(ss_ownfd(SS_OWNFD_CONTROL), first, last);
+}
+
+/* close_range(2) appeared in 5.9; before, as glibc's closefrom(3), a loop. */
+static int close_slowly(unsigned int first, unsigned int last)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && last >= limit.rlim_cur)
+		last = (unsigned int)limit.rlim_cur - 1;
+	for (unsigned int fd = first; fd <= last; fd++)
+		REAL(close)((int)fd);
+	return 0;
+}
+
+static int close_span(unsigned int first, unsigned int last, int flags)
+{
+	int result = (int)syscall(SYS_close_range, first, last, flags);
+
+	if (result && errno == ENOSYS && !flags)
+		return close_slowly(first, last);
+	return result;
+}
+
+int ss_ownfd_close_around(unsigned int first, unsigned int last, int flags)
+{
+	unsigned int from = first;
+	int skip[SS_NR_OWNFDS], result = 0;
+
+	for (int i = 0; i < SS_NR_OWNFDS; i++)
+		skip[i] = ss_ownfd(i);
+	if (skip[0] > skip[1]) {
+		int swap = skip[0];
+
+		skip[0] = skip[1];
+		skip[1] = swap;
+	}
+	for (int i = 0; i < SS_NR_OWNFDS && !result; i++) {
+		if (!in_range(skip[i], from, last))
+			continue;
+		if ((unsigned int)skip[i] > from)
+			result = close_span(from, (unsigned int)skip[i] - 1,
+					    flags);
+		from = (unsigned int)skip[i] + 1;
+	}
+	if (!result && from <= last)
+		result = close_span(from, last, flags);
+	return result;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "runtime.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../bpf/sysbpf.h"
+#include "hooks.h"
+#include "hosts.h"
+#include "ownfd.h"
+#include "spawn.h"
+
+#define LOADER "sockshunt-loader" /* in the shim's own directory */
+
+enum {
+	SS_ASLEEP,
+	SS_STARTING,
+	SS_ON,
+	SS_OFF
+};
+
+struct ss_runtime ss_runtime;
+
+/*
+ * state: SS_ASLEEP .. SS_OFF, atomic; who moves it to SS_STARTING starts.
+ * owner: the process that this memory belongs to (a vfork child's differs).
+ * loader: absolute path of the loader; "" if we could not tell where we are.
+ */
+static int state;
+static pid_t owner;
+static char loader[PATH_MAX];
+
+static int get_state(void)
+{
+	return __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+}
+
+static void set_state(int new)
+{
+	__atomic_store_n(&state, new, __ATOMIC_RELEASE);
+}
+
+bool ss_runtime_is_on(void)
+{
+	return get_state() == SS_ON;
+}
+
+bool ss_runtime_is_off(void)
+{
+	return get_state() == SS_OFF;
+}
+
+bool ss_runtime_owns_memory(void)
+{
+	return getpid() == owner;
+}
+
+void ss_runtime_off(const char *why)
+{
+	set_state(SS_OFF);
+	ss_log(SS_LOG_WARN, "%s; connections stay on plain TCP", why);
+}
+
+static bool use(enum ss_pins_result result, struct ss_pins *pins, bool inherit)
+{
+	if (result != SS_PINS_OK)
+		return false;
+	ss_ownfd_keep(SS_OWNFD_SOCKHASH, pins->sockhash_fd, inherit);
+	ss_runtime.control = pins->control;
+	return true;
+}
+
+static bool use_private(int fds[2])
+{
+	struct ss_pins pins;
+	char why[256];
+
+	if (!use(ss_pins_adopt(fds[0], fds[1], &pins, why, sizeof(why)), &pins,
+		 true))
+		return false;
+	ss_ownfd_keep(SS_OWNFD_CONTROL, fds[1], true);
+	return true;
+}
+
+static int map_named(int fd, const char *name)
+{
+	struct bpf_map_info info;
+
+	return !ss_bpf_map_info(fd, &info) && !strcmp(info.name, name);
+}
+
+/* A private map of the program that executed us is at its usual numbers. */
+static bool use_inherited(void)
+{
+	int fds[2] = { -1, -1 }, base = ss_ownfd_base();
+
+	for (int fd = base; fd < base + SS_OWNFD_SPAN; fd++) {
+		if (map_named(fd, SS_MAP_SOCKHASH))
+			fds[0] = fd;
+		else if (map_named(fd, SS_MAP_CONTROL))
+			fds[1] = fd;
+	}
+	return fds[0] >= 0 && fds[1] >= 0 && use_private(fds);
+}
+
+static bool may_load(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+	__u64 caps;
+
+	/* A set-id program runs nothing on its caller's behalf. */
+	if (getauxval(AT_SECURE) || syscall(SYS_capget, &header, data))
+		return false;
+	caps = data[0].effective | (__u64)data[1].effective << 32;
+	return caps & (1ULL << CAP_SYS_ADMIN) ||
+	       (caps & (1ULL << CAP_BPF) && caps & (1ULL << CAP_NET_ADMIN));
+}
+
+static bool load(const char *conf_file)
+{
+	struct ss_pins pins;
+	char why[256], line[512];
+	int fds[2];
+
+	if (!may_load()) {
+		snprintf(line, sizeof(line),
+			 "nothing is loaded at %s, and loading needs root, or "
+			 "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: run "
+			 "'sockshunt load' as root",
+			 ss_runtime.conf.pin_path);
+		ss_runtime_off(line);
+		return false;
+	}
+	switch (ss_spawn_loader(loader, conf_file, fds)) {
+	case SS_SPAWN_PINNED:
+		if (use(ss_pins_open(ss_runtime.conf.pin_path, &pins, why,
+				     sizeof(why)),
+			&pins, false))
+			return true;
+		ss_runtime_off(why);
+		return false;
+	case SS_SPAWN_PRIVATE:
+		if (use_private(fds))
+			return true;
+		ss_runtime_off("the private sockhash cannot be used");
+		return false;
+	case SS_SPAWN_FAILED:
+		set_state(SS_OFF); /* the loader's line has said it all */
+		return false;
+	default:
+		snprintf(line, sizeof(line), "cannot run %.*s", 400,
+			 loader[0] ? loader : LOADER);
+		ss_runtime_off(line);
+		return false;
+	}
+}
+
+static bool get_maps(const char *conf_file)
+{
+	struct ss_pins pins;
+	char why[256], line[512];
+	enum ss_pins_result result;
+
+	result =
+		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
+	switch (result) {
+	case SS_PINS_OK:
+		return use(result, &pins, false);
+	case SS_PINS_ABSENT:
+	case SS_PINS_BROKEN: /* a loader is at work, or was killed */
+		return use_inherited() || load(conf_file);
+	default:
+		snprintf(line, sizeof(line), "%.200s: %.250s",
+			 ss_runtime.conf.pin_path, why);
+		ss_runtime_off(line);
+		return false;
+	}
+}
+
+static void start(void)
+{
+	const char *conf_file = ss_conf_file();
+	struct ss_conf_error err;
+
+	ss_conf_defaults(&ss_runtime.conf);
+	if (conf_file && ss_conf_read(&ss_runtime.conf, conf_file, &err)) {
+		ss_runtime_off(err.text);
+		return;
+	}
+	ss_log_init(ss_runtime.conf.log_level);
+	if (!get_maps(conf_file))
+		return;
+	if (!ss_runtime.conf.register_user_space_sockets) {
+		/* Loaded, for cgroup_path's sake; that is all. */
+		ss_ownfd_drop(SS_OWNFD_SOCKHASH, true);
+		set_state(SS_OFF);
+		return;
+	}
+	ss_hosts_announce();
+	set_state(SS_ON);
+	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
+	       ss_runtime.control->sockhash_id, ss_runtime.conf.pin_path);
+}
+
+/* Starts, or waits while another thread does. */
+static void start_once(void)
+{
+	const struct timespec msec = { .tv_nsec = 1000000 };
+	sigset_t all, old;
+	int asleep = SS_ASLEEP;
+
+	if (!ss_runtime_owns_memory())
+		return; /* a vfork child: leave it to the parent */
+	/* A handler that connects would wait for the thread it interrupts. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	if (__atomic_compare_exchange_n(&state, &asleep, SS_STARTING, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		start();
+	while (get_state() == SS_STARTING)
+		nanosleep(&msec, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+bool ss_runtime_on(void)
+{
+	int now = get_state();
+
+	if (__builtin_expect(now == SS_ON, 1))
+		return true;
+	if (now == SS_OFF)
+		return false;
+	start_once();
+	return get_state() == SS_ON;
+}
+
+bool ss_runtime_recover(void)
+{
+	struct ss_pins pins;
+	char why[256], line[512];
+	enum ss_pins_result result;
+
+	ss_ownfd_drop(SS_OWNFD_SOCKHASH, false); /* the number is not ours */
+	result =
+		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
+	if (result == SS_PINS_OK &&
+	    pins.control->sockhash_id == ss_runtime.control->sockhash_id) {
+		munmap(pins.control, sizeof(*pins.control));
+		ss_ownfd_keep(SS_OWNFD_SOCKHASH, pins.sockhash_fd, false);
+		return true;
+	}
+	if (result == SS_PINS_OK) {
+		ss_pins_close(&pins);
+		snprintf(why, sizeof(why), "it was reloaded");
+	}
+	snprintf(line, sizeof(line),
+		 "the program closed the sockhash's descriptor, and it cannot "
+		 "be opened again: %.250s",
+		 why);
+	ss_runtime_off(line);
+	return false;
+}
+
+/* Another thread may have been starting; it does not exist in the child. */
+static void after_fork_in_child(void)
+{
+	owner = getpid();
+	if (get_state() == SS_STARTING)
+		set_state(SS_ASLEEP);
+}
+
+/* LD_PRELOAD may be relative, and the program may leave its directory. */
+static void find_loader(void)
+{
+	char cwd[PATH_MAX] = "";
+	const char *slash;
+	Dl_info self;
+
+	if (!dladdr(&state, &self) || !self.dli_fname)
+		return;
+	slash = strrchr(self.dli_fname, '/');
+	if (!slash)
+		return;
+	if (self.dli_fname[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+		return;
+	if ((size_t)snprintf(loader, sizeof(loader), "%s%s%.*s/%s", cwd,
+			     cwd[0] ? "/" : "", (int)(slash - self.dli_fname),
+			     self.dli_fname, LOADER) >= sizeof(loader))
+		loader[0] = '\0';
+}
+
+/* The whole cost to a program that never touches TCP. */
+__attribute__((constructor)) static void at_start_up(void)
+{
+	const char *disable = secure_getenv("SOCKSHUNT_DISABLE");
+
+	ss_real_bind_all();
+	if (disable && !strcmp(disable, "1")) {
+		set_state(SS_OFF);
+		return;
+	}
+	owner = getpid();
+	ss_log_remember_stderr();
+	find_loader();
+	pthread_atfork(NULL, NULL, after_fork_in_child);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The shim's life: asleep until the program first touches TCP, then on, or
+ * off for good.
+ */
+#ifndef SOCKSHUNT_RUNTIME_H
+#define SOCKSHUNT_RUNTIME_H
+
+#include <stdbool.h>
+
+#include "../bpf/pins.h"
+#include "../conf/conf.h"
+
+/*
+ * Everything the shim knows, besides its descriptors (ownfd.h). Written while
+ * starting, before the state becomes SS_ON; constant after that.
+ */
+struct ss_runtime {
+	struct ss_conf conf;
+	struct ss_control *control; /* shared with all processes */
+};
+extern struct ss_runtime ss_runtime;
+
+/*
+ * True if sockets may be registered; starts the shim if that has not been
+ * tried. Thread-safe, and safe in children of fork and vfork. Calls nothing
+ * that is not async-signal-safe. May change errno.
+ */
+bool ss_runtime_on(void);
+
+/* The same without starting anything. */
+bool ss_runtime_is_on(void);
+
+/* False while sockets may be registered, here or by whom we got them from. */
+bool ss_runtime_is_off(void);
+
+/* Off for good, with one line that says why. */
+void ss_runtime_off(const char *why);
+
+/*
+ * The sockhash's descriptor was taken away (a raw close, or a vfork child's
+ * neighbour): opens the pin again. False, and off, if that is not possible.
+ */
+bool ss_runtime_recover(void);
+
+/* False in a vfork child, which borrows its parent's memory. */
+bool ss_runtime_owns_memory(void);
+
+#endif

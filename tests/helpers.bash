@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# What every suite shares. Suites run through tests/run, in its sandbox.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BIN=${BIN:-$ROOT/tests/bin}
+SHIM=$ROOT/preload/libsockshunt.so
+SOCKSHUNT=$ROOT/tools/sockshunt
+
+bats_require_minimum_version 1.5.0
+
+# own_configuration [LINE...]: setup() of a suite whose tests load BPF: a
+# configuration (with these lines) and a pin path of
+# the test's own. CONF is its INI file, PINS its pin path.
+own_configuration() {
+	if [[ -z ${SANDBOX-} ]]; then
+		echo "run the suites through tests/run" >&2
+		return 1
+	fi
+	PINS=$SANDBOX/bpf/t$BATS_SUITE_TEST_NUMBER
+	CONF=$BATS_TEST_TMPDIR/sockshunt.ini
+	SERVERS=()
+	export SOCKSHUNT_CONF=$CONF
+	configure "$@"
+}
+
+# configure [LINE...]: writes CONF with the pin path and these lines.
+# shellcheck disable=SC2120 # the arguments are optional
+configure() {
+	printf '%s\n' '[sockshunt]' "pin_path = $PINS" "$@" >"$CONF"
+}
+
+# teardown() of such a suite.
+end_servers() {
+	local pid
+
+	for pid in "${SERVERS[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	SERVERS=()
+	"$SOCKSHUNT" unload --force 2>/dev/null || true
+}
+
+# start COMMAND...: runs a server until the test ends; its pid is in SERVER,
+# its output in LOG.
+start() {
+	LOG=$BATS_TEST_TMPDIR/server${#SERVERS[@]}.log
+	"$@" >"$LOG" 2>&1 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+}
+
+# eventually COMMAND...: retries for up to 10 seconds.
+eventually() {
+	local tries
+
+	for ((tries = 0; tries < 200; tries++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.05
+	done
+	echo "did not come true in 10 s: $*" >&2
+	return 1
+}
+
+listens_on() {
+	[[ -n $(ss -Hltn "sport = :$1") ]]
+}
+
+wait_for_port() {
+	eventually listens_on "$1"
+}
+
+shimmed() {
+	LD_PRELOAD=$SHIM "$@"
+}
+
+# counter NAME: its value now.
+counter() {
+	"$SOCKSHUNT" status --json | jq ".counters.$1"
+}
+
+# entries: sockets in the sockhash now.
+entries() {
+	"$SOCKSHUNT" status --json | jq .entries
+}
+
+assert_counter() { # NAME OPERATOR VALUE
+	local value
+
+	value=$(counter "$1")
+	[[ -n $value ]] && eval "(($value $2 $3))" && return 0
+	echo "counter $1 is ${value:-missing}, not $2 $3" >&2
+	"$SOCKSHUNT" status >&2
+	return 1
+}
+
+# A cgroup v2 directory of the test's own, wherever that hierarchy is mounted.
+make_cgroup() { # NAME; path in CGROUP
+	local mount
+
+	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+	[[ -n $mount ]] || skip "no cgroup v2 hierarchy is mounted"
+	CGROUP=$mount/sockshunt-$1-$$
+	mkdir "$CGROUP"
+}
+
+remove_cgroup() {
+	[[ -n ${CGROUP-} ]] || return 0
+	local pid
+	while read -r pid; do
+		kill -9 "$pid" 2>/dev/null || true
+	done <"$CGROUP/cgroup.procs"
+	eventually rmdir "$CGROUP"
+	CGROUP=
+}

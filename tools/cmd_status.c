@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* sockshunt status: what is loaded, and every counter. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../bpf/loader.h"
+#include "command.h"
+
+struct status {
+	const struct ss_conf *conf;
+	enum ss_pins_result result;
+	char why[256]; /* unless result is SS_PINS_OK */
+	struct ss_pins pins;
+	struct ss_counters counters;
+	unsigned int entries;
+	unsigned int max_entries;
+};
+
+static const struct option options[] = {
+	{ "conf", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, 'j' },
+	{ 0 },
+};
+
+static const char *const result_names[] = {
+	[SS_PINS_OK] = "loaded",	 [SS_PINS_ABSENT] = "not loaded",
+	[SS_PINS_DENIED] = "no access",	 [SS_PINS_OTHER_ABI] = "other ABI",
+	[SS_PINS_BROKEN] = "incomplete",
+};
+
+static void print_json_string(const char *s)
+{
+	putchar('"');
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			printf("\\%c", *s);
+		else if ((unsigned char)*s < ' ')
+			printf("\\u%04x", *s);
+		else
+			putchar(*s);
+	}
+	putchar('"');
+}
+
+static void json_member(const char *name, const char *value)
+{
+	printf(", \"%s\": ", name);
+	print_json_string(value);
+}
+
+static void print_json_loaded(const struct status *s)
+{
+	const struct ss_control *c = s->pins.control;
+
+	printf(", \"abi\": %u, \"sockhash_id\": %u, \"entries\": %u, "
+	       "\"max_entries\": %u, \"draining\": %s",
+	       c->abi, c->sockhash_id, s->entries, s->max_entries,
+	       c->state == SS_STATE_DRAINING ? "true" : "false");
+	printf(", \"loaded_at\": %llu, \"loader_pid\": %u, \"loader_uid\": %u",
+	       (unsigned long long)c->loaded_at, c->loader_pid, c->loader_uid);
+	json_member("loader_version", c->loader_version);
+	printf(", \"custom_object\": %s",
+	       c->flags & SS_CUSTOM ? "true" : "false");
+	json_member("cgroup_path", c->cgroup_path);
+	printf(", \"self_test\": {\"usecs\": %u, \"merged_queue\": %s, "
+	       "\"charges_receiver\": %s, \"netns_cookie\": %s",
+	       c->self_test_usecs, c->flags & SS_MERGED ? "true" : "false",
+	       c->flags & SS_COUNT_BYTES ? "false" : "true",
+	       c->flags & SS_NETNS_INODE ? "false" : "true");
+	json_member("not_merged_because", c->merge_reason);
+	printf("}, \"counters\": {");
+#define PRINT_JSON(name, text)                                                 \
+	printf("%s\"" #name "\": %llu",                                        \
+	       &s->counters.name == (const __u64 *)&s->counters ? "" : ", ",   \
+	       (unsigned long long)s->counters.name);
+	SS_COUNTERS(PRINT_JSON)
+#undef PRINT_JSON
+	putchar('}');
+}
+
+static void print_json(const struct status *s)
+{
+	printf("{\"version\": \"%s\"", SS_VERSION);
+	json_member("pin_path", s->conf->pin_path);
+	json_member("state", result_names[s->result]);
+	if (s->result == SS_PINS_OK)
+		print_json_loaded(s);
+	else
+		json_member("reason", s->why);
+	puts("}");
+}
+
+static void print_line(const char *name, const char *value)
+{
+	printf("%-16s%s\n", name, value);
+}
+
+static void print_loaded(const struct status *s)
+{
+	const struct ss_control *c = s->pins.control;
+	time_t loaded_at = (time_t)c->loaded_at;
+	char when[64] = "?";
+
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S",
+		 localtime(&loaded_at));
+	printf("%-16sversion %s (ABI %u), by pid %u (uid %u), %s\n", "loaded",
+	       c->loader_version, c->abi, c->loader_pid, c->loader_uid, when);
+	printf("%-16s%s\n", "object",
+	       c->flags & SS_CUSTOM ? "custom (bpf_program_path)" : "built in");
+	print_line("cgroup",
+		   c->cgroup_path[0] ? c->cgroup_path : "not attached");
+	printf("%-16s%u of %u entries used%s\n", "sockhash", s->entries,
+	       s->max_entries,
+	       c->state == SS_STATE_DRAINING ? " (draining)" : "");
+	printf("%-16s%s%s\n", "one queue",
+	       c->flags & SS_MERGED ? "yes (sk_skb attached)" : "no: ",
+	       c->flags & SS_MERGED ? "" : c->merge_reason);
+	print_line("receiver pays",
+		   c->flags & SS_COUNT_BYTES
+			   ? "no: redirected bytes are counted by the sender"
+			   : "yes");
+	printf("\n");
+#define PRINT(name, text)                                                      \
+	printf("%12llu  %-30s %s\n", (unsigned long long)s->counters.name,     \
+	       #name, text);
+	SS_COUNTERS(PRINT)
+#undef PRINT
+}
+
+static void print_text(const struct status *s)
+{
+	print_line("pins", s->conf->pin_path);
+	if (s->result == SS_PINS_OK)
+		print_loaded(s);
+	else
+		printf("%-16s%s\n", result_names[s->result], s->why);
+}
+
+int cmd_status(int argc, char **argv)
+{
+	struct status s = { 0 };
+	const char *file = NULL;
+	bool json = false;
+	struct ss_conf conf;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:j", options, NULL)) != -1) {
+		if (opt == 'c')
+			file = optarg;
+		else if (opt == 'j')
+			json = true;
+		else
+			return EXIT_USAGE;
+	}
+	if (optind != argc)
+		return EXIT_USAGE;
+	if (command_conf(&conf, file))
+		return EXIT_FAILED;
+	s.conf = &conf;
+	s.result = ss_pins_open(conf.pin_path, &s.pins, s.why, sizeof(s.why));
+	if (s.result == SS_PINS_OK) {
+		s.entries = ss_count_entries(&s.pins);
+		s.max_entries = ss_max_entries(&s.pins);
+		if (ss_read_counters(&conf, &s.pins, &s.counters))
+			ss_log(SS_LOG_WARN,
+			       "cannot read the kernel's counters "
+			       "below %s: only user space's "
+			       "are shown",
+			       conf.pin_path);
+	}
+	if (json)
+		print_json(&s);
+	else
+		print_text(&s);
+	if (s.result != SS_PINS_OK)
+		return EXIT_FAILED;
+	ss_pins_close(&s.pins);
+	return EXIT_DONE;
+}

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# What building, the demo and the tests need, from Debian's archive: installed
+# if we are root, else the command to do so is printed.
+set -euo pipefail
+
+packages=(
+	# build
+	gcc make libc6-dev linux-libc-dev clang
+	libbpf-dev libelf-dev zlib1g-dev libinih-dev
+	# tests and benchmarks: the programs that are accelerated, and tools
+	bats shellcheck clang-format binutils jq curl file
+	iproute2 util-linux procps libcap2-bin
+	redis-server redis-tools nginx-light wrk memcached sockperf
+)
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "setup: not a Debian system; these packages' contents are needed:" \
+		"${packages[*]}" >&2
+	exit 0
+fi
+
+is_installed() {
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+missing=()
+for package in "${packages[@]}"; do
+	is_installed "$package" || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if [[ $EUID -ne 0 ]]; then
+	echo "setup: packages are missing; as root, run:" >&2
+	echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+	exit 1
+fi
+
+# Debian starts a server when it is installed; these are for us to start.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod +x "$policy"
+	trap 'rm -f "$policy"' EXIT
+fi
+echo "setup: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+install_missing() {
+	apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+		"${missing[@]}" >/dev/null
+}
+install_missing 2>/dev/null || { apt-get -qq update && install_missing; }
