@@ -37,7 +37,11 @@ LOAD_OBJS   := $(call objects,$(LOADER_SRCS) $(CONF_SRCS) $(PINS_SRCS)) \
 TOOL_OBJS   := $(call objects,$(TOOL_SRCS)) $(LOAD_OBJS)
 HELPER_OBJS := bpf/loader_main.o $(LOAD_OBJS)
 
-TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(wildcard tests/progs/*.c))
+CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
+		  NO_PROGRAM PROGRAM_TYPE MAP_TYPE KEY_SIZE VALUE_SIZE REJECTED)
+TEST_OBJECTS := tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o $(CUSTOM_OBJECTS)
+TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
+	       $(wildcard tests/progs/*.c)))
 
 .PHONY: all check demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
@@ -47,10 +51,18 @@ all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
 	$(call say,BPF)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-# The verdict without the rule: for the test that must fail with it.
-tests/bin/naive.bpf.o: bpf/sockshunt.bpf.c | tests/bin
+# Variants for tests and benchmarks: the verdict without the rule, which the
+# integrity test must find out, and ours as on kernels that cannot merge.
+tests/bin/naive.bpf.o: VARIANT := -DSS_NAIVE
+tests/bin/unmerged.bpf.o: VARIANT := -DSS_UNMERGED
+tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o: bpf/sockshunt.bpf.c | tests/bin
 	$(call say,BPF)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -DSS_NAIVE -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(VARIANT) -c $< -o $@
+
+# For bpf_program_path: one object that is right, and each way to be wrong.
+tests/bin/custom-%.bpf.o: tests/progs/custom.bpf.c | tests/bin
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DCUSTOM_$* -c $< -o $@
 
 %.o: %.c
 	$(call say,CC)
@@ -87,7 +99,7 @@ tests/bin/%: tests/progs/%.c | tests/bin
 		$(filter %.c %.o,$^) $(LIBS)
 
 check: setup
-	$(Q)$(MAKE) --no-print-directory all tests/bin/naive.bpf.o $(TEST_PROGS)
+	$(Q)$(MAKE) --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
 	$(Q)tests/run $(TESTS)
 
 demo: setup

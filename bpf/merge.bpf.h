@@ -64,19 +64,29 @@ static __always_inline __u32 repeated(struct __sk_buff *skb)
 	return bytes > 0 ? bytes : 0;
 }
 
+struct trim {
+	struct __sk_buff *skb;
+	__u32 left;
+};
+
+static long trim_some(__u32 step __attribute__((unused)), struct trim *t)
+{
+	__u32 bytes = t->left < MAX_TRIM ? t->left : MAX_TRIM;
+
+	if (!bytes || bpf_skb_adjust_room(t->skb, -(__s32)bytes, 0, 0))
+		return 1;
+	t->left -= bytes;
+	return 0;
+}
+
 SEC("sk_skb/stream_verdict")
 int sockshunt_merge(struct __sk_buff *skb)
 {
-	__u32 left = repeated(skb);
+	struct trim trim = { .skb = skb, .left = repeated(skb) };
 
-	for (int i = 0; left && i < MAX_TRIMS; i++) {
-		__u32 trim = left < MAX_TRIM ? left : MAX_TRIM;
-
-		if (bpf_skb_adjust_room(skb, -(__s32)trim, 0, 0))
-			return SK_DROP;
-		left -= trim;
-	}
-	return left ? SK_DROP : SK_PASS;
+	if (trim.left)
+		bpf_loop(MAX_TRIMS, trim_some, &trim, 0);
+	return trim.left ? SK_DROP : SK_PASS;
 }
 
 #endif

@@ -186,6 +186,18 @@ static void choose_verdict(struct ss_object *o)
 	}
 }
 
+/* Ours is loaded only where the kernel has what it is made of. */
+static void choose_merge(struct ss_object *o)
+{
+	if (!o->merge || libbpf_probe_bpf_helper(BPF_PROG_TYPE_SK_SKB,
+						 BPF_FUNC_loop, NULL) == 1)
+		return;
+	bpf_program__set_autoload(o->merge, false);
+	o->merge = NULL;
+	snprintf(o->merge_reason, sizeof(o->merge_reason),
+		 "the kernel has no bpf_loop() (5.17)");
+}
+
 /*
  * The object's read-only variables, by name. The object is compiled with
  * them in .rodata, whose BTF tells where each of them is.
@@ -291,6 +303,7 @@ static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
 	if (check_object(conf, o))
 		goto close;
 	choose_verdict(o);
+	choose_merge(o);
 	set_flag(o, "netns_inode", o->netns_inode);
 	set_flag(o, "count_bytes", o->count_bytes);
 	set_ports(conf, o);
@@ -316,8 +329,10 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 	int prog, err;
 
 	if (!o->merge) {
-		snprintf(o->merge_reason, sizeof(o->merge_reason),
-			 "the object has no program '%s'", SS_PROG_MERGE);
+		if (!o->merge_reason[0])
+			snprintf(o->merge_reason, sizeof(o->merge_reason),
+				 "the object has no program '%s'",
+				 SS_PROG_MERGE);
 		return;
 	}
 	prog = bpf_program__fd(o->merge);

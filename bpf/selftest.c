@@ -197,11 +197,14 @@ static bool merges(const struct ss_selftest *t, const struct pair *p, char *why,
 		   size_t why_size)
 {
 	int queued = -1;
+	char read[5];
 	__u64 before;
 
-	/* Bytes that were there before the socket was. */
-	CHECK("cannot send", send_text(p->a, "early"));
-	CHECK("early bytes lost", waits(p->b, 5, &queued));
+	/* Bytes that were there before the socket was, in a buffer that has
+	 * been read in part. */
+	CHECK("cannot send", send_text(p->a, "read,early"));
+	CHECK("early bytes lost", waits(p->b, 10, &queued));
+	CHECK("cannot read", recv(p->b, read, sizeof(read), 0) == 5);
 	CHECK("cannot enter the sockhash", enter(t, p->a) && enter(t, p->b));
 	CHECK("early bytes not counted", waits(p->b, 5, &queued));
 	CHECK("cannot send", send_text(p->a, "+tcp"));

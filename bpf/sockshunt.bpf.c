@@ -22,6 +22,8 @@
 #include "naive.bpf.h"
 #else
 #include "verdict.bpf.h"
+#endif
+#if !defined(SS_NAIVE) && !defined(SS_UNMERGED)
 #include "merge.bpf.h"
 #endif
 #include "sockops.bpf.h"

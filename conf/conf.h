@@ -34,7 +34,8 @@ struct ss_conf {
 };
 
 /*
- * One line for a person: "FILE:LINE: KEY: what is wrong; the accepted form".
+ * One line for a person: "FILE:LINE: KEY: what is wrong; the accepted form",
+ * under 500 bytes of printable ASCII: all other bytes are shown as \xNN.
  * Without a line (the file cannot be read): "FILE: reason".
  */
 struct ss_conf_error {
@@ -55,9 +56,9 @@ int ss_conf_read(struct ss_conf *conf, const char *file,
 		 struct ss_conf_error *err);
 
 /*
- * The file to read: $SOCKSHUNT_CONF if set (and the process is not set-id);
- * else SS_CONF_DEFAULT_FILE if that exists; else NULL for the defaults.
- * The environment's own string is returned, not a copy.
+ * The file to read: $SOCKSHUNT_CONF if it is set and not empty (and the process
+ * is not set-id); else SS_CONF_DEFAULT_FILE if that exists; else NULL for the
+ * defaults. The environment's own string is returned, not a copy.
  */
 const char *ss_conf_file(void);
 

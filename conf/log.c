@@ -93,26 +93,35 @@ void ss_log_init(enum ss_log_level level)
 {
 	const char *file = environment("SOCKSHUNT_LOG_FILE");
 	const char *name = environment("SOCKSHUNT_LOG");
+	bool bad_level, bad_file;
 
 	state.level = level;
-	if (name && ss_log_parse_level(name, &state.level))
+	bad_level = name && ss_log_parse_level(name, &state.level);
+	bad_file = file && strlen(file) >= sizeof(state.file);
+	if (file && !bad_file)
+		strcpy(state.file, file);
+
+	/* Only now, so that the warnings obey both. */
+	if (bad_level)
 		ss_log(SS_LOG_WARN,
 		       "SOCKSHUNT_LOG: \"%.40s\" is no log level; accepted: "
 		       "off, error, warn, info or debug; staying at %s",
 		       name, level_names[level]);
-	if (file && strlen(file) < sizeof(state.file))
-		strcpy(state.file, file);
-	else if (file)
+	if (bad_file)
 		ss_log(SS_LOG_WARN, "SOCKSHUNT_LOG_FILE: the path is too long; "
 				    "logging to standard error");
 }
 
-/* Appends @c to @line of @len bytes, as \xNN if it is a control byte. */
-static size_t put_byte(char *line, size_t len, unsigned char c)
+/* Appends @c, as \xNN if it is a control byte. Returns 0 if it does not fit. */
+static size_t put_byte(char line[LINE_MAX_BYTES], size_t len, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
+	bool plain = c >= ' ' && c != 0x7f;
 
-	if (c >= ' ' && c != 0x7f) {
+	/* One byte is for the newline. */
+	if (len + (plain ? 1 : 4) >= LINE_MAX_BYTES)
+		return 0;
+	if (plain) {
 		line[len++] = (char)c;
 		return len;
 	}
@@ -128,7 +137,7 @@ static size_t format_line(char line[LINE_MAX_BYTES], enum ss_log_level level,
 			  const char *fmt, va_list args)
 {
 	char text[LINE_MAX_BYTES];
-	size_t len, n;
+	size_t len, next, n;
 
 	if (vsnprintf(text, sizeof(text), fmt, args) < 0)
 		text[0] = '\0';
@@ -138,8 +147,12 @@ static size_t format_line(char line[LINE_MAX_BYTES], enum ss_log_level level,
 	len = (size_t)snprintf(line, LINE_MAX_BYTES,
 			       "sockshunt[%ld]: %s: ", syscall(SYS_getpid),
 			       level_names[level]);
-	for (size_t i = 0; i < n && len + 5 <= LINE_MAX_BYTES; i++)
-		len = put_byte(line, len, (unsigned char)text[i]);
+	for (size_t i = 0; i < n; i++) {
+		next = put_byte(line, len, (unsigned char)text[i]);
+		if (!next)
+			break;
+		len = next;
+	}
 	line[len++] = '\n';
 	return len;
 }

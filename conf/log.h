@@ -27,7 +27,8 @@ bool ss_log_stderr_is_ours(void);
 
 /*
  * Sets the level from the configuration; $SOCKSHUNT_LOG overrides it, and
- * $SOCKSHUNT_LOG_FILE chooses the file (both ignored in a set-id process).
+ * $SOCKSHUNT_LOG_FILE chooses the file (both ignored in a set-id process, and
+ * if empty).
  * Call once, before other threads log. The level before that is warn.
  */
 void ss_log_init(enum ss_log_level level);
@@ -39,7 +40,11 @@ int ss_log_parse_level(const char *name, enum ss_log_level *level);
  * Writes "sockshunt[PID]: LEVEL: MESSAGE\n" with a single write(2) (the file
  * is opened O_APPEND for each line and closed again: no descriptor is held).
  * Preserves errno. Async-signal-safe for the formats used here (no floats),
- * thread-safe, allocates nothing. Longer than 1023 bytes is cut.
+ * thread-safe, allocates nothing. A line longer than 1023 bytes is cut; control
+ * bytes are written as \xNN; newlines at the end of the message are dropped.
+ *
+ * Never blocks: a line is lost if standard error cannot take it at once. If
+ * the file cannot be opened, the line goes to standard error.
  */
 void ss_log(enum ss_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -60,7 +60,7 @@ static bool is_ready(int fd)
 
 bool ss_blocking_again(int fd)
 {
-	if (ss_runtime_is_off() || !is_blocking_tcp(fd)) {
+	if (ss_runtime_is_disabled() || !is_blocking_tcp(fd)) {
 		errno = EAGAIN;
 		return false;
 	}

@@ -103,6 +103,8 @@ static int enroll(int fd)
 {
 	struct ss_key key;
 
+	if (!ss_runtime.conf.register_user_space_sockets)
+		return 0;
 	if (ss_key_of_socket(fd, inode(), &key)) {
 		if (errno != ENOTCONN)
 			return 0; /* not TCP, not ours to count */
@@ -225,7 +227,7 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	int saved_errno = errno;
 
 	if ((!result || errno == EINPROGRESS || errno == EINTR ||
-	     errno == EISCONN) &&
+	     (errno == EISCONN && ss_enroll_is_pending(fd))) &&
 	    ss_runtime_is_on() && may_be_local(addr))
 		/* Over loopback even EINPROGRESS is usually established. */
 		set_pending(fd, enroll(fd) < 0);

@@ -43,12 +43,9 @@ void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit)
 	__atomic_store_n(&ss_ownfds[which], high, __ATOMIC_RELEASE);
 }
 
-void ss_ownfd_drop(enum ss_ownfd which, bool and_close)
+void ss_ownfd_forget(enum ss_ownfd which)
 {
-	int fd = __atomic_exchange_n(&ss_ownfds[which], -1, __ATOMIC_ACQ_REL);
-
-	if (fd >= 0 && and_close)
-		REAL(close)(fd);
+	__atomic_store_n(&ss_ownfds[which], -1, __ATOMIC_RELEASE);
 }
 
 void ss_ownfd_yield(int fd)

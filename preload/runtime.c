@@ -35,10 +35,12 @@ struct ss_runtime ss_runtime;
 
 /*
  * state: SS_ASLEEP .. SS_OFF, atomic; who moves it to SS_STARTING starts.
+ * disabled: SOCKSHUNT_DISABLE=1; constant after start-up.
  * owner: the process that this memory belongs to (a vfork child's differs).
  * loader: absolute path of the loader; "" if we could not tell where we are.
  */
 static int state;
+static bool disabled;
 static pid_t owner;
 static char loader[PATH_MAX];
 
@@ -57,9 +59,9 @@ bool ss_runtime_is_on(void)
 	return get_state() == SS_ON;
 }
 
-bool ss_runtime_is_off(void)
+bool ss_runtime_is_disabled(void)
 {
-	return get_state() == SS_OFF;
+	return disabled;
 }
 
 bool ss_runtime_owns_memory(void)
@@ -199,18 +201,13 @@ static void start(void)
 
 	ss_conf_defaults(&ss_runtime.conf);
 	if (conf_file && ss_conf_read(&ss_runtime.conf, conf_file, &err)) {
+		ss_log_init(SS_LOG_WARN); /* the environment's wish, at least */
 		ss_runtime_off(err.text);
 		return;
 	}
 	ss_log_init(ss_runtime.conf.log_level);
 	if (!get_maps(conf_file))
 		return;
-	if (!ss_runtime.conf.register_user_space_sockets) {
-		/* Loaded, for cgroup_path's sake; that is all. */
-		ss_ownfd_drop(SS_OWNFD_SOCKHASH, true);
-		set_state(SS_OFF);
-		return;
-	}
 	ss_hosts_announce();
 	set_state(SS_ON);
 	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
@@ -255,7 +252,7 @@ bool ss_runtime_recover(void)
 	char why[256], line[512];
 	enum ss_pins_result result;
 
-	ss_ownfd_drop(SS_OWNFD_SOCKHASH, false); /* the number is not ours */
+	ss_ownfd_forget(SS_OWNFD_SOCKHASH);
 	result =
 		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
 	if (result == SS_PINS_OK &&
@@ -311,6 +308,7 @@ __attribute__((constructor)) static void at_start_up(void)
 
 	ss_real_bind_all();
 	if (disable && !strcmp(disable, "1")) {
+		disabled = true;
 		set_state(SS_OFF);
 		return;
 	}

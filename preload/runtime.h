@@ -31,8 +31,12 @@ bool ss_runtime_on(void);
 /* The same without starting anything. */
 bool ss_runtime_is_on(void);
 
-/* False while sockets may be registered, here or by whom we got them from. */
-bool ss_runtime_is_off(void);
+/*
+ * SOCKSHUNT_DISABLE=1: nothing of ours is to run. A shim that is merely off
+ * still has to mend what the kernel does to sockets registered by sock_ops,
+ * or by whom they were inherited from.
+ */
+bool ss_runtime_is_disabled(void);
 
 /* Off for good, with one line that says why. */
 void ss_runtime_off(const char *why);

@@ -42,11 +42,17 @@ end_servers() {
 	"$SOCKSHUNT" unload --force 2>/dev/null || true
 }
 
-# start COMMAND...: runs a server until the test ends; its pid is in SERVER,
-# its output in LOG.
+# start [shimmed] COMMAND...: runs a server until the test ends; its pid is in
+# SERVER, its output in LOG.
 start() {
+	local preload=${LD_PRELOAD-}
+
+	if [[ $1 == shimmed ]]; then # here, so that the pid is COMMAND's
+		preload=$SHIM
+		shift
+	fi
 	LOG=$BATS_TEST_TMPDIR/server${#SERVERS[@]}.log
-	"$@" >"$LOG" 2>&1 3>&- &
+	LD_PRELOAD=$preload "$@" >"$LOG" 2>&1 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")
 }
@@ -89,7 +95,7 @@ assert_counter() { # NAME OPERATOR VALUE
 	local value
 
 	value=$(counter "$1")
-	[[ -n $value ]] && eval "(($value $2 $3))" && return 0
+	[[ -n $value ]] && test "$value" "$2" "$3" && return 0
 	echo "counter $1 is ${value:-missing}, not $2 $3" >&2
 	"$SOCKSHUNT" status >&2
 	return 1
