@@ -121,15 +121,19 @@ static int group_id(const struct ss_conf *conf, gid_t *gid)
 	return 0;
 }
 
-/* Only root may use the pins, or root and pin_group. */
-static int set_access(const struct ss_conf *conf, const char *path, mode_t mode)
+/*
+ * Only we may use the pins, or we and pin_group: @group_mode is what that gets
+ * (never to write the directory, where it could put a map of its own).
+ */
+static int set_access(const struct ss_conf *conf, const char *path, mode_t mode,
+		      mode_t group_mode)
 {
 	gid_t gid = (gid_t)-1;
 
 	if (conf->pin_group[0]) {
 		if (group_id(conf, &gid))
 			return -1;
-		mode |= (mode & 0700) >> 3;
+		mode |= group_mode;
 	}
 	if (chown(path, (uid_t)-1, gid) || chmod(path, mode)) {
 		ss_log(SS_LOG_ERROR, "cannot set the access of %s: %s", path,
@@ -149,7 +153,7 @@ static int pin(const struct ss_conf *conf, int fd, const char *name)
 		       strerror(errno));
 		return -1;
 	}
-	return set_access(conf, path, 0600);
+	return set_access(conf, path, 0600, 0060);
 }
 
 /*
@@ -244,7 +248,7 @@ static struct ss_control *map_control(int fd)
 static int pin_all(const struct ss_conf *conf, struct ss_object *o,
 		   struct ss_control *control)
 {
-	if (set_access(conf, conf->pin_path, 0700) ||
+	if (set_access(conf, conf->pin_path, 0700, 0050) ||
 	    pin(conf, o->counters_fd, SS_MAP_COUNTERS) ||
 	    pin(conf, o->sockhash_fd, SS_MAP_SOCKHASH))
 		return -1;

@@ -18,7 +18,7 @@ own_configuration() {
 		return 1
 	fi
 	PINS=$SANDBOX/bpf/t$BATS_SUITE_TEST_NUMBER
-	CONF=$BATS_TEST_TMPDIR/sockshunt.ini
+	CONF=$SANDBOX/t$BATS_SUITE_TEST_NUMBER.ini # readable by any user
 	SERVERS=()
 	export SOCKSHUNT_CONF=$CONF
 	configure "$@"
@@ -30,11 +30,16 @@ configure() {
 	printf '%s\n' '[sockshunt]' "pin_path = $PINS" "$@" >"$CONF"
 }
 
-# teardown() of such a suite.
+# teardown() of such a suite. Politely first: nginx takes its workers along.
 end_servers() {
-	local pid
+	local pid tries
 
 	for pid in "${SERVERS[@]}"; do
+		kill "$pid" 2>/dev/null || continue
+		for ((tries = 0; tries < 40; tries++)); do
+			ended "$pid" && break
+			sleep 0.05
+		done
 		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
@@ -67,6 +72,11 @@ eventually() {
 	done
 	echo "did not come true in 10 s: $*" >&2
 	return 1
+}
+
+# ended PID: gone, or only waiting for us to notice.
+ended() {
+	[[ ! -e /proc/$1 ]] || grep -q '^State:.*Z' "/proc/$1/status"
 }
 
 listens_on() {
@@ -109,6 +119,11 @@ make_cgroup() { # NAME; path in CGROUP
 	[[ -n $mount ]] || skip "no cgroup v2 hierarchy is mounted"
 	CGROUP=$mount/sockshunt-$1-$$
 	mkdir "$CGROUP"
+}
+
+# in_cgroup COMMAND...: runs it in CGROUP, from its first socket on.
+in_cgroup() {
+	bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP" "$@"
 }
 
 remove_cgroup() {

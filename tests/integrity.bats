@@ -12,6 +12,7 @@ setup() {
 
 teardown() {
 	end_servers
+	remove_cgroup
 }
 
 # Seeds are printed by the program: a failure names the connection to replay.
@@ -55,14 +56,9 @@ stress() {
 	make_cgroup integrity
 	configure "cgroup_path = $CGROUP" "register_user_space_sockets = no"
 	"$SOCKSHUNT" load
-	(
-		echo "$BASHPID" >"$CGROUP/cgroup.procs"
-		shimmed stress -n 1000
-	)
+	shimmed in_cgroup timeout 300 "$BIN/integrity" -n 1000
 	assert_counter redirected_messages -gt 10000
 	assert_counter registered -gt 1900
-	"$SOCKSHUNT" unload
-	remove_cgroup
 }
 
 @test "integrity: without the merged queue, at random moments" {

@@ -195,10 +195,6 @@ same_as_on_tcp() {
 	assert_counter redirected_messages -eq 0
 }
 
-ended() {
-	[[ ! -e /proc/$1 ]] || grep -q '^State:.*Z' "/proc/$1/status"
-}
-
 no_entries() {
 	[[ $(entries) -eq 0 ]]
 }
