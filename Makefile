@@ -99,11 +99,11 @@ tests/bin/%: tests/progs/%.c | tests/bin
 		$(filter %.c %.o,$^) $(LIBS)
 
 check: setup
-	$(Q)$(MAKE) --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
+	$(Q)$(MAKE) -s --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
 	$(Q)tests/run $(TESTS)
 
 demo: setup
-	$(Q)$(MAKE) --no-print-directory all tests/bin/integrity
+	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity
 	$(Q)tools/demo.sh
 
 bench: setup all

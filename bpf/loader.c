@@ -284,6 +284,24 @@ close:
 	return result;
 }
 
+/* What is loaded stays as it is: say where it is not what was asked for. */
+static void compare(const struct ss_conf *conf, const struct ss_pins *pins)
+{
+	unsigned int max = ss_max_entries(pins);
+
+	if (max != conf->sockhash_max_entries)
+		ss_log(SS_LOG_WARN,
+		       "sockhash_max_entries: %u are loaded, not %u: run "
+		       "'sockshunt unload' first",
+		       max, conf->sockhash_max_entries);
+	if (strncmp(pins->control->cgroup_path, conf->cgroup_path,
+		    sizeof(pins->control->cgroup_path)))
+		ss_log(SS_LOG_WARN,
+		       "cgroup_path: loaded with '%s', not '%s': run "
+		       "'sockshunt unload' first",
+		       pins->control->cgroup_path, conf->cgroup_path);
+}
+
 static int load_locked(const struct ss_conf *conf, int lock)
 {
 	struct ss_pins pins;
@@ -291,6 +309,7 @@ static int load_locked(const struct ss_conf *conf, int lock)
 
 	switch (ss_pins_open(conf->pin_path, &pins, why, sizeof(why))) {
 	case SS_PINS_OK: /* somebody was faster */
+		compare(conf, &pins);
 		ss_pins_close(&pins);
 		return 0;
 	case SS_PINS_ABSENT:

@@ -117,8 +117,7 @@ make_cgroup() { # NAME; path in CGROUP
 
 	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
 	[[ -n $mount ]] || skip "no cgroup v2 hierarchy is mounted"
-	CGROUP=$mount/sockshunt-$1-$$
-	mkdir "$CGROUP"
+	CGROUP=$(mktemp -d "$mount/sockshunt-$1-XXXXXX")
 }
 
 # in_cgroup COMMAND...: runs it in CGROUP, from its first socket on.
@@ -130,7 +129,8 @@ remove_cgroup() {
 	[[ -n ${CGROUP-} ]] || return 0
 	local pid
 	while read -r pid; do
-		kill -9 "$pid" 2>/dev/null || true
+		# 0: a process outside our process namespace, not ours.
+		[[ $pid -eq 0 ]] || kill -9 "$pid" 2>/dev/null || true
 	done <"$CGROUP/cgroup.procs"
 	eventually rmdir "$CGROUP"
 	CGROUP=

@@ -7,6 +7,10 @@
 # mounts, namespaces.
 set -euo pipefail
 
+if [[ $# -eq 0 ]]; then
+	echo "usage: sandbox.sh COMMAND..." >&2
+	exit 2
+fi
 if [[ $EUID -ne 0 ]]; then
 	echo "$(basename "$1"): must be run as root (BPF, network namespaces)" >&2
 	exit 1
@@ -16,9 +20,17 @@ if [[ ${1-} != --inside ]]; then
 	SANDBOX=$(mktemp -d "${TMPDIR:-/tmp}/sockshunt-XXXXXX")
 	export SANDBOX
 	trap 'rm -rf "$SANDBOX"' EXIT
-	status=0
+	# unshare(1) ignores signals while it waits; they are for the inside.
 	unshare --mount --net --pid --fork --mount-proc --kill-child \
-		"$0" --inside "$@" || status=$?
+		"$0" --inside "$@" <&0 &
+	stopped=
+	trap 'stopped=1; pkill -TERM -P $! || true' INT TERM
+	status=0
+	wait $! || status=$?
+	if [[ -n $stopped ]]; then # the signal ended the wait, too early
+		wait $! || true
+		status=143
+	fi
 	exit "$status"
 fi
 
