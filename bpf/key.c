@@ -100,7 +100,9 @@ static void merge_early_bytes(int fd)
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) &&
 	    mem[SK_MEMINFO_RMEM_ALLOC])
-		recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+		/* recv(2) without being a cancellation point */
+		syscall(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT,
+			NULL, NULL);
 }
 
 int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd, bool merged)

@@ -321,9 +321,18 @@ static bool set_accelerated_ports(struct reader *in, const char *value)
 
 static bool set_pin_path(struct reader *in, const char *value)
 {
-	/* See bpf_lookup() in the kernel's kernel/bpf/inode.c. */
-	if (strchr(value, '.'))
-		return reject(in, value, "has a dot, which bpffs reserves");
+	const char *name;
+
+	/* The last name is the one we make: bpf_lookup() in the kernel's
+	 * kernel/bpf/inode.c. Where the bpffs is mounted may have dots. */
+	for (const char *s = name = value; *s; s++) {
+		if (*s == '/' && s[strspn(s, "/")])
+			name = s + 1;
+	}
+	if (strchr(name, '.'))
+		return reject(in, value,
+			      "has a dot in its last name, which bpffs "
+			      "reserves");
 	return set_path(in, in->conf->pin_path, value);
 }
 
@@ -371,7 +380,7 @@ static const struct key keys[] = {
 	      "up to 128 ports or ranges from 1 to 65535, such as "
 	      "6379, 8000-8010, or nothing for all") },
 	{ KEY(pin_path, 0,
-	      "an absolute path on a bpffs, without dots, such as "
+	      "an absolute path on a bpffs, such as "
 	      "/sys/fs/bpf/sockshunt") },
 	{ KEY(pin_group, MAY_BE_EMPTY,
 	      "a group's name or number (letters, digits, _ - . $), "

@@ -84,7 +84,7 @@ static int enter(const struct ss_key *key, int fd)
 		return 0;
 	/* No complaint about the socket, perhaps one about the map? */
 	if ((errno == EBADF || errno == EINVAL) &&
-	    !ss_pins_is_sockhash(&pins, map) && ss_runtime_recover())
+	    !ss_pins_is_sockhash(&pins, map) && ss_runtime_recover(map))
 		return ss_key_enter(ss_ownfd(SS_OWNFD_SOCKHASH), key, fd,
 				    merged);
 	return -1;

@@ -43,9 +43,15 @@ void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit)
 	__atomic_store_n(&ss_ownfds[which], high, __ATOMIC_RELEASE);
 }
 
-void ss_ownfd_forget(enum ss_ownfd which)
+static bool replace(enum ss_ownfd which, int from, int to)
 {
-	__atomic_store_n(&ss_ownfds[which], -1, __ATOMIC_RELEASE);
+	return __atomic_compare_exchange_n(&ss_ownfds[which], &from, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+bool ss_ownfd_forget(enum ss_ownfd which, int fd)
+{
+	return replace(which, fd, -1);
 }
 
 void ss_ownfd_yield(int fd)
@@ -56,14 +62,8 @@ void ss_ownfd_yield(int fd)
 	 * to its own must not be believed by the parent. */
 	if (flags >= 0 && ss_runtime_owns_memory()) {
 		high = duplicate_high(fd, flags & FD_CLOEXEC);
-		for (int i = 0; i < SS_NR_OWNFDS; i++) {
-			int expected = fd;
-
-			__atomic_compare_exchange_n(&ss_ownfds[i], &expected,
-						    high, false,
-						    __ATOMIC_ACQ_REL,
-						    __ATOMIC_RELAXED);
-		}
+		for (int i = 0; i < SS_NR_OWNFDS; i++)
+			replace((enum ss_ownfd)i, fd, high);
 	}
 	errno = saved_errno;
 }

@@ -37,8 +37,8 @@ static inline bool ss_ownfd_is(int fd)
  */
 void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit);
 
-/* Forgets it: the number is somebody else's by now. */
-void ss_ownfd_forget(enum ss_ownfd which);
+/* The number @fd is somebody else's by now. False if we knew that already. */
+bool ss_ownfd_forget(enum ss_ownfd which, int fd);
 
 /* The program wants the number @fd for itself: ours moves elsewhere. */
 void ss_ownfd_yield(int fd);

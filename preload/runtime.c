@@ -246,13 +246,14 @@ bool ss_runtime_on(void)
 	return get_state() == SS_ON;
 }
 
-bool ss_runtime_recover(void)
+bool ss_runtime_recover(int lost)
 {
 	struct ss_pins pins;
 	char why[256], line[512];
 	enum ss_pins_result result;
 
-	ss_ownfd_forget(SS_OWNFD_SOCKHASH);
+	if (!ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost))
+		return false;
 	result =
 		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
 	if (result == SS_PINS_OK &&

@@ -42,10 +42,11 @@ bool ss_runtime_is_disabled(void);
 void ss_runtime_off(const char *why);
 
 /*
- * The sockhash's descriptor was taken away (a raw close, or a vfork child's
- * neighbour): opens the pin again. False, and off, if that is not possible.
+ * The sockhash's descriptor @lost was taken away by a raw system call: opens
+ * the pin again. False if that is not possible (then the shim is off), or if
+ * another thread is at it.
  */
-bool ss_runtime_recover(void);
+bool ss_runtime_recover(int lost);
 
 /* False in a vfork child, which borrows its parent's memory. */
 bool ss_runtime_owns_memory(void);

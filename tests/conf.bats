@@ -300,17 +300,19 @@ busy_poll_usecs=0'
 	has_line in_scope=true
 }
 
-@test "conf: pin_path is an absolute path without dots" {
+@test "conf: pin_path is an absolute path whose last name has no dot" {
 	takes pin_path <<-'END'
 		 /sys/fs/bpf/sockshunt | /sys/fs/bpf/sockshunt
 		 /run/bpf/a-b_c/ | /run/bpf/a-b_c/
+		 /run/bpf.d/../x/abc | /run/bpf.d/../x/abc
 	END
 	refuses_values pin_path <<-'END'
 		| the value is missing
 		 ; only a comment | the value is missing
 		 sys/fs/bpf | "sys/fs/bpf" is not an absolute path
 		 /sys/fs/bpf/a.b | "/sys/fs/bpf/a.b" has a dot
-		 /sys/fs/bpf/../x | has a dot
+		 /sys/fs/bpf/a.b/ | has a dot
+		 /sys/fs/bpf/.. | has a dot
 		 . | has a dot
 		 /sys/fs/bpf/\x01 | has a control character
 	END

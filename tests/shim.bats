@@ -53,7 +53,7 @@ same_as_on_tcp() {
 }
 
 @test "shim: two processes" {
-	same_as_on_tcp two_processes 2000
+	same_as_on_tcp two_processes 1990 # the first may precede accept
 }
 
 @test "shim: the parent accepts and closes, the child serves" {
