@@ -23,12 +23,12 @@
 #define BPFFS	       "/sys/fs/bpf" /* where every tool expects it */
 #define LOCK_WAIT_SECS 10
 
+#define NEW_CONTROL SS_MAP_CONTROL "_new" /* until its access is set */
+
 /* All that may be below pin_path; control last, for it means "complete". */
 static const char *const pin_names[] = {
-	SS_LINK_SOCKOPS,
-	SS_MAP_COUNTERS,
-	SS_MAP_SOCKHASH,
-	SS_MAP_CONTROL,
+	SS_LINK_SOCKOPS, SS_MAP_COUNTERS, SS_MAP_SOCKHASH,
+	NEW_CONTROL,	 SS_MAP_CONTROL,
 };
 #define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
 
@@ -50,6 +50,14 @@ static void mount_bpffs_for(const char *pin_path)
 		ss_log(SS_LOG_INFO, "mounted a BPF file system at " BPFFS);
 }
 
+static bool is_at(int fd, const char *dir)
+{
+	struct stat opened, named;
+
+	return !fstat(fd, &opened) && !stat(dir, &named) &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 /*
  * Opens (and makes, if need be) the pin directory and locks it. The lock is
  * the kernel's: a killed loader holds none. Returns a descriptor, or -1 with
@@ -57,15 +65,19 @@ static void mount_bpffs_for(const char *pin_path)
  */
 static int lock_pin_path(const char *dir, bool make, char *why, size_t why_size)
 {
+	bool made;
 	int fd, tries;
 
-	if (make && mkdir(dir, 0700) && errno != EEXIST) {
+again:
+	made = make && !mkdir(dir, 0700);
+	if (make && !made && errno != EEXIST) {
 		snprintf(why, why_size, "cannot create pin_path %s: %s", dir,
 			 strerror(errno));
 		return -1;
 	}
-	if (make && !is_bpffs(dir)) {
-		rmdir(dir); /* ours, or not empty, or none of our business */
+	if (!is_bpffs(dir)) {
+		if (made)
+			rmdir(dir);
 		snprintf(why, why_size,
 			 "pin_path %s is not on a BPF file system (mount -t "
 			 "bpf bpf %s)",
@@ -88,17 +100,27 @@ static int lock_pin_path(const char *dir, bool make, char *why, size_t why_size)
 		}
 		usleep(10000);
 	}
+	/* Removed by an unload while we waited: that lock keeps nobody out. */
+	if (make && !is_at(fd, dir)) {
+		close(fd);
+		goto again;
+	}
 	return fd;
 }
 
-static void remove_pins(const char *dir)
+static int remove_pins(const char *dir)
 {
 	char path[SS_PIN_NAME_MAX];
 
 	for (size_t i = NR_PINS; i-- > 0;) {
 		ss_pin_name(path, dir, pin_names[i]);
-		unlink(path);
+		if (unlink(path) && errno != ENOENT) {
+			ss_log(SS_LOG_ERROR, "cannot remove %s: %s", path,
+			       strerror(errno));
+			return -1;
+		}
 	}
+	return 0;
 }
 
 static int group_id(const struct ss_conf *conf, gid_t *gid)
@@ -123,7 +145,8 @@ static int group_id(const struct ss_conf *conf, gid_t *gid)
 
 /*
  * Only we may use the pins, or we and pin_group: @group_mode is what that gets
- * (never to write the directory, where it could put a map of its own).
+ * (never to write the directory, where it could put a map of its own, nor
+ * to open it, which is enough to hold the lock).
  */
 static int set_access(const struct ss_conf *conf, const char *path, mode_t mode,
 		      mode_t group_mode)
@@ -248,12 +271,22 @@ static struct ss_control *map_control(int fd)
 static int pin_all(const struct ss_conf *conf, struct ss_object *o,
 		   struct ss_control *control)
 {
-	if (set_access(conf, conf->pin_path, 0700, 0050) ||
+	char from[SS_PIN_NAME_MAX], to[SS_PIN_NAME_MAX];
+
+	if (set_access(conf, conf->pin_path, 0700, 0010) ||
 	    pin(conf, o->counters_fd, SS_MAP_COUNTERS) ||
 	    pin(conf, o->sockhash_fd, SS_MAP_SOCKHASH))
 		return -1;
 	attach_sockops(conf, o, control);
-	return pin(conf, o->control_fd, SS_MAP_CONTROL);
+	if (pin(conf, o->control_fd, NEW_CONTROL))
+		return -1;
+	ss_pin_name(from, conf->pin_path, NEW_CONTROL);
+	ss_pin_name(to, conf->pin_path, SS_MAP_CONTROL);
+	if (rename(from, to)) {
+		ss_log(SS_LOG_ERROR, "cannot pin %s: %s", to, strerror(errno));
+		return -1;
+	}
+	return 0;
 }
 
 /* Loads; pins if @lock is a locked directory, else hands the maps over. */
@@ -314,7 +347,8 @@ static int load_locked(const struct ss_conf *conf, int lock)
 		return 0;
 	case SS_PINS_ABSENT:
 	case SS_PINS_BROKEN: /* left by a killed loader; ours is the lock */
-		remove_pins(conf->pin_path);
+		if (remove_pins(conf->pin_path))
+			return -1;
 		return load(conf, lock, NULL);
 	default:
 		ss_log(SS_LOG_ERROR, "%s: %s", conf->pin_path, why);
@@ -372,7 +406,8 @@ static int unload_locked(const struct ss_conf *conf, bool force)
 	}
 	ss_pins_close(&pins);
 remove:
-	remove_pins(conf->pin_path);
+	if (remove_pins(conf->pin_path))
+		return -1;
 	if (rmdir(conf->pin_path) && errno != ENOENT)
 		ss_log(SS_LOG_WARN, "cannot remove %s: %s", conf->pin_path,
 		       strerror(errno));

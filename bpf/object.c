@@ -49,6 +49,7 @@ static struct bpf_object *open_object(const struct ss_conf *conf)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "sockshunt");
 	struct bpf_object *obj;
+	char reason[128];
 
 	if (conf->bpf_program_path[0])
 		obj = bpf_object__open_file(conf->bpf_program_path, NULL);
@@ -57,9 +58,12 @@ static struct bpf_object *open_object(const struct ss_conf *conf)
 					   ss_embedded_object_end -
 						   ss_embedded_object,
 					   &opts);
-	if (!obj)
+	if (!obj) {
+		libbpf_strerror(errno, reason,
+				sizeof(reason)); /* has its own */
 		ss_log(SS_LOG_ERROR, "bpf_program_path: cannot open %s: %s",
-		       source_of(conf), strerror(errno));
+		       source_of(conf), reason);
+	}
 	return obj;
 }
 
@@ -186,18 +190,6 @@ static void choose_verdict(struct ss_object *o)
 	}
 }
 
-/* Ours is loaded only where the kernel has what it is made of. */
-static void choose_merge(struct ss_object *o)
-{
-	if (!o->merge || libbpf_probe_bpf_helper(BPF_PROG_TYPE_SK_SKB,
-						 BPF_FUNC_loop, NULL) == 1)
-		return;
-	bpf_program__set_autoload(o->merge, false);
-	o->merge = NULL;
-	snprintf(o->merge_reason, sizeof(o->merge_reason),
-		 "the kernel has no bpf_loop() (5.17)");
-}
-
 /*
  * The object's read-only variables, by name. The object is compiled with
  * them in .rodata, whose BTF tells where each of them is.
@@ -257,9 +249,11 @@ static void explain_load_failure(const struct ss_conf *conf, int err)
 {
 	const char *hint = "";
 
-	if (err == -EPERM || err == -EACCES)
+	if (err == -EPERM)
 		hint = "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
 		       "CAP_PERFMON";
+	else if (err == -EACCES)
+		hint = "; the kernel's verifier rejects it";
 	else if (err == -ESRCH || err == -ENOENT)
 		hint = "; needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
 	ss_log(SS_LOG_ERROR,
@@ -303,7 +297,6 @@ static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
 	if (check_object(conf, o))
 		goto close;
 	choose_verdict(o);
-	choose_merge(o);
 	set_flag(o, "netns_inode", o->netns_inode);
 	set_flag(o, "count_bytes", o->count_bytes);
 	set_ports(conf, o);
@@ -329,10 +322,8 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 	int prog, err;
 
 	if (!o->merge) {
-		if (!o->merge_reason[0])
-			snprintf(o->merge_reason, sizeof(o->merge_reason),
-				 "the object has no program '%s'",
-				 SS_PROG_MERGE);
+		snprintf(o->merge_reason, sizeof(o->merge_reason),
+			 "the object has no program '%s'", SS_PROG_MERGE);
 		return;
 	}
 	prog = bpf_program__fd(o->merge);

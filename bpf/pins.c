@@ -91,10 +91,8 @@ static enum ss_pins_result cannot_open(const char *path, char *why,
 		snprintf(why, why_size, "nothing is loaded at %s", path);
 		return SS_PINS_ABSENT;
 	}
-	snprintf(why, why_size,
-		 "cannot open %s: %s (pin_group in the configuration grants "
-		 "access)",
-		 path, strerror(errno));
+	snprintf(why, why_size, "cannot open %s: %s%s", path, strerror(errno),
+		 errno == EROFS ? "" : " (pin_group grants access)");
 	return SS_PINS_DENIED;
 }
 

@@ -148,7 +148,8 @@ void ss_enroll_accepted(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_on())
+	ss_enroll_listening(fd); /* a descriptor that we were started with */
+	if (ss_runtime_is_on())
 		enroll(fd);
 	errno = saved_errno;
 }
@@ -158,6 +159,8 @@ void ss_enroll_listening(int fd)
 	int saved_errno = errno, protocol = 0;
 	socklen_t len = sizeof(protocol);
 
+	if (!ss_runtime_is_asleep())
+		return;
 	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
 	    protocol == IPPROTO_TCP)
 		ss_runtime_on();
@@ -204,7 +207,7 @@ void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
 
 	if (addr->sa_family == AF_UNSPEC)
 		leave(fd);
-	else if (!ss_enroll_is_pending(fd))
+	else
 		ss_enroll_listening(fd);
 	errno = saved_errno;
 }

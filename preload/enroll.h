@@ -13,7 +13,7 @@
 /* A connected socket came from accept(2). */
 void ss_enroll_accepted(int fd);
 
-/* A socket listens: the last moment before privileges may be dropped. */
+/* A socket listens: starts the shim, before privileges may be dropped. */
 void ss_enroll_listening(int fd);
 
 /* Whether connect(2) to @addr can be of interest. */

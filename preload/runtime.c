@@ -59,6 +59,11 @@ bool ss_runtime_is_on(void)
 	return get_state() == SS_ON;
 }
 
+bool ss_runtime_is_asleep(void)
+{
+	return get_state() < SS_ON;
+}
+
 bool ss_runtime_is_disabled(void)
 {
 	return disabled;

@@ -31,6 +31,9 @@ bool ss_runtime_on(void);
 /* The same without starting anything. */
 bool ss_runtime_is_on(void);
 
+/* Whether starting is still to be tried, or being tried. */
+bool ss_runtime_is_asleep(void);
+
 /*
  * SOCKSHUNT_DISABLE=1: nothing of ours is to run. A shim that is merely off
  * still has to mend what the kernel does to sockets registered by sock_ops,

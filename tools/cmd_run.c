@@ -28,8 +28,9 @@ static const struct option options[] = {
 /* In the build tree the shim is beside us; else where it was installed. */
 static int find_shim(char path[PATH_MAX])
 {
-	static const char tree[] = "../preload/" SHIM;
-	char self[PATH_MAX], beside[PATH_MAX + sizeof(tree)];
+	static const char *const places[] = { "../preload/",
+					      "../lib/sockshunt/" };
+	char self[PATH_MAX], beside[PATH_MAX + 64];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 
@@ -38,9 +39,12 @@ static int find_shim(char path[PATH_MAX])
 		slash = strrchr(self, '/');
 		if (slash)
 			slash[1] = '\0';
-		snprintf(beside, sizeof(beside), "%s%s", self, tree);
-		if (!access(beside, R_OK) && realpath(beside, path))
-			return 0;
+		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+			snprintf(beside, sizeof(beside), "%s%s" SHIM, self,
+				 places[i]);
+			if (!access(beside, R_OK) && realpath(beside, path))
+				return 0;
+		}
 	}
 	snprintf(path, PATH_MAX, "%s/%s", SS_LIBDIR, SHIM);
 	if (!access(path, R_OK))
@@ -68,7 +72,8 @@ static int find_program(const char *name, char path[PATH_MAX])
 
 		end = strchr(dir, ':');
 		len = end ? (int)(end - dir) : (int)strlen(dir);
-		snprintf(path, PATH_MAX, "%.*s/%s", len, len ? dir : ".", name);
+		snprintf(path, PATH_MAX, "%.*s/%s", len ? len : 1,
+			 len ? dir : ".", name);
 		if (!access(path, X_OK) && !stat(path, &st) &&
 		    S_ISREG(st.st_mode))
 			return 0;
@@ -172,8 +177,11 @@ int cmd_run(int argc, char **argv)
 		return EXIT_FAILED;
 	warn_if_static(program);
 	/* Absolute, for programs that change their directory. */
-	if (file && (!realpath(file, conf_path) ||
-		     setenv("SOCKSHUNT_CONF", conf_path, 1))) {
+	if (!file)
+		file = getenv("SOCKSHUNT_CONF");
+	if (file && *file &&
+	    (!realpath(file, conf_path) ||
+	     setenv("SOCKSHUNT_CONF", conf_path, 1))) {
 		ss_log(SS_LOG_ERROR, "%s: %s", file, strerror(errno));
 		return EXIT_FAILED;
 	}

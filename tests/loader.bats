@@ -1,0 +1,841 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Loading, pinning and unloading: who may, what is refused, what a killed
+# loader leaves behind. twoends tells redirected bytes from TCP's by itself,
+# from TCP_INFO, so acceleration is seen even where our counters are not.
+
+load helpers
+
+SHIMMED=(env "LD_PRELOAD=$SHIM")
+
+setup() {
+	MOUNTED=()
+	own_configuration
+}
+
+teardown() {
+	end_servers
+	remove_cgroup
+	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
+}
+
+fail_with() {
+	printf '%s\n' "$@" "exit: ${status-}" "output: ${output-}" \
+		"error: ${stderr-}" >&2
+	return 1
+}
+
+# succeeds COMMAND...: without a word on standard error.
+succeeds() {
+	run --separate-stderr "$@"
+	[[ $status -eq 0 && -z $stderr ]] || fail_with "expected success: $*"
+}
+
+# says WHAT: standard error was one line of ours with WHAT in it.
+says() {
+	[[ $stderr == sockshunt\[*\]:*"$1"* && $stderr != *$'\n'* ]] ||
+		fail_with "expected one line: $1"
+}
+
+# refuses WHAT COMMAND...: exit status 1, and one line with WHAT in it.
+refuses() {
+	run --separate-stderr "${@:2}"
+	[[ $status -eq 1 && -z $output ]] || fail_with "expected refusal: ${*:2}"
+	says "$1"
+}
+
+# status_of FILTER: what jq finds in the status.
+status_of() {
+	"$SOCKSHUNT" status --json | jq -r "$1"
+}
+
+is_state() {
+	[[ $(status_of .state) == "$1" ]] ||
+		fail_with "expected the state $1" "$("$SOCKSHUNT" status)"
+}
+
+# pins: their names, in one line.
+pins() {
+	find "$PINS" -mindepth 1 -printf '%f\n' | sort | xargs
+}
+
+has_pins() {
+	[[ $(pins) == "$1" ]] || fail_with "expected the pins '$1', not '$(pins)'"
+}
+
+# All pins and nothing else, and status agrees.
+is_complete() {
+	has_pins "control counters sockhash" && is_state loaded
+}
+
+nothing_is_left() {
+	[[ ! -e $PINS ]] || fail_with "left: $PINS $(pins)"
+}
+
+# pin_at DIRECTORY [LINE...]: instead of the test's own.
+pin_at() {
+	PINS=$1
+	configure "${@:2}"
+}
+
+# exchange [PREFIX...]: a program that is client and server; its bytes always
+# arrive. was_redirected and was_plain say how they have come.
+exchange() {
+	run --separate-stderr "$@" "$BIN/twoends" <<<$'send 5000\nread\ntcp'
+	[[ $status -eq 0 && $output == $'ready\nsent\nread 10000\ntcp '* ]] ||
+		fail_with "bytes were lost"
+}
+
+was_redirected() {
+	[[ $output == *$'\ntcp 0' ]] || fail_with "expected redirection"
+}
+
+was_plain() {
+	[[ $output == *$'\ntcp 10000' ]] || fail_with "expected plain TCP"
+}
+
+is_quiet() {
+	[[ -z $stderr ]] || fail_with "expected no line"
+}
+
+# begin [PREFIX...]: the same, but doing what ask says, one line at a time;
+# standard error goes to the file ERRORS.
+begin() {
+	ERRORS=$BATS_TEST_TMPDIR/errors
+	coproc ENDS { exec "$@" "$BIN/twoends" 2>"$ERRORS" 3>&-; }
+	SERVERS+=("$ENDS_PID")
+	hear ready
+}
+
+hear() {
+	local answer=
+
+	read -r -t 10 answer <&"${ENDS[0]}" || true
+	[[ $answer == "$1" ]] ||
+		fail_with "expected $1, not $answer" "$(cat "$ERRORS")"
+}
+
+ask() { # LINE ANSWER
+	echo "$1" >&"${ENDS[1]}"
+	hear "$2"
+}
+
+# own_cgroup NAME [LINE...]: makes it, for cgroup_path and the prefix IN_CGROUP.
+own_cgroup() {
+	make_cgroup "$1"
+	configure "cgroup_path = $CGROUP" "${@:2}"
+	# shellcheck disable=SC2016 # its own shell expands it
+	IN_CGROUP=(sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP")
+}
+
+# mount_bpffs NAME: a BPF file system of the test's own; its path in OWN_BPFFS.
+mount_bpffs() {
+	OWN_BPFFS=$BATS_TEST_TMPDIR/$1
+	mkdir "$OWN_BPFFS"
+	mount -t bpf bpf "$OWN_BPFFS"
+	MOUNTED+=("$OWN_BPFFS")
+}
+
+# publish: puts what the tests run where any user can read it.
+publish() {
+	local public=$BATS_TEST_TMPDIR/public
+
+	chmod 755 "$BATS_RUN_TMPDIR"
+	mkdir -p "$public/preload" "$public/tools"
+	cp "$SHIM" "${SHIM%/*}/sockshunt-loader" "$public/preload/"
+	cp "$SOCKSHUNT" "$public/tools/"
+	cp "$BIN/twoends" "$public/"
+	SHIM=$public/preload/libsockshunt.so
+	SOCKSHUNT=$public/tools/sockshunt
+	BIN=$public
+	SHIMMED=(env "LD_PRELOAD=$SHIM")
+}
+
+# as_user GROUP [OPTION...] COMMAND...: nobody, in this group only.
+as_user() {
+	setpriv --reuid=65534 --regid="$1" --clear-groups "${@:2}"
+}
+
+NO_CAPS=(--inh-caps=-all --bounding-set=-all)
+
+#
+# load and status
+#
+
+@test "load: pins everything and says nothing" {
+	succeeds "$SOCKSHUNT" load
+	[ -z "$output" ]
+	is_complete
+	[ "$(stat -c %a "$PINS" "$PINS"/* | xargs)" = "700 600 600 600" ]
+}
+
+@test "status: says what was loaded, by whom, and what the self-test found" {
+	local before now pid
+
+	before=$(date +%s)
+	start "$SOCKSHUNT" load
+	pid=${SERVERS[0]}
+	wait "$pid"
+	now=$(date +%s)
+	succeeds "$SOCKSHUNT" status --json
+	jq -e --arg pins "$PINS" --argjson pid "$pid" \
+		--argjson before "$before" --argjson now "$now" '
+		.state == "loaded" and .pin_path == $pins and .abi >= 1 and
+		.loader_pid == $pid and .loader_uid == 0 and
+		.loader_version == .version and
+		.loaded_at >= $before and .loaded_at <= $now and
+		.sockhash_id > 0 and .entries == 0 and
+		.max_entries == 65536 and .draining == false and
+		.custom_object == false and .cgroup_path == "" and
+		.self_test.usecs > 0 and
+		(.self_test.merged_queue == (.self_test.not_merged_because == ""))
+	' <<<"$output"
+	# The self-test's own traffic is not counted as the user's.
+	jq -e '[.counters[]] | length > 10 and add == 0' <<<"$output"
+
+	succeeds "$SOCKSHUNT" status
+	[[ $output == *"pins"*"$PINS"* ]]
+	[[ $output == *"loaded"*"by pid $pid (uid 0), 20"* ]]
+	[[ $output == *"object"*"built in"* ]]
+	[[ $output == *"cgroup"*"not attached"* ]]
+	[[ $output == *"sockhash"*"0 of 65536 entries used"* ]]
+	[[ $output == *"one queue"* && $output == *"receiver pays"* ]]
+	for name in $(status_of '.counters | keys[]'); do
+		[ "$(grep -c " 0  $name " <<<"$output")" -eq 1 ]
+	done
+}
+
+@test "status: exit status 1 and the reason if nothing is loaded" {
+	run --separate-stderr "$SOCKSHUNT" status
+	[ "$status" -eq 1 ]
+	[[ $output == *"not loaded"*"nothing is loaded at $PINS"* ]]
+	run --separate-stderr "$SOCKSHUNT" status --json
+	[ "$status" -eq 1 ]
+	jq -e '.state == "not loaded" and (.reason | contains("nothing"))' \
+		<<<"$output"
+}
+
+@test "load: a second one changes nothing" {
+	local identity='"\(.sockhash_id) \(.loaded_at) \(.loader_pid)"' first
+
+	succeeds "$SOCKSHUNT" load
+	first=$(status_of "$identity")
+	succeeds "$SOCKSHUNT" load
+	[ "$(status_of "$identity")" = "$first" ]
+	# Nor with another configuration, but that is told.
+	configure 'sockhash_max_entries = 10'
+	run --separate-stderr "$SOCKSHUNT" load
+	[ "$status" -eq 0 ]
+	says "sockhash_max_entries: 65536 are loaded, not 10"
+	[ "$(status_of "$identity")" = "$first" ]
+	[ "$(status_of .max_entries)" -eq 65536 ]
+	is_complete
+}
+
+@test "load: of ten at once all succeed, and there is one map" {
+	local pid
+
+	for _ in {1..10}; do
+		start "$SOCKSHUNT" load
+	done
+	for pid in "${SERVERS[@]}"; do
+		wait "$pid"
+	done
+	[ -z "$(cat "$BATS_TEST_TMPDIR"/server*.log)" ]
+	is_complete
+	[[ " ${SERVERS[*]} " == *" $(status_of .loader_pid) "* ]]
+}
+
+@test "load: ten preloaded programs that start at once meet in one map" {
+	local i orders=$BATS_TEST_TMPDIR/orders
+
+	printf 'send 1000\nread\ntcp\n' >"$orders"
+	for i in {1..10}; do
+		# shellcheck disable=SC2016 # its own shell expands it
+		start sh -c 'exec "$@" <"$0"' "$orders" "${SHIMMED[@]}" \
+			"$BIN/twoends"
+	done
+	for i in {0..9}; do
+		wait "${SERVERS[i]}"
+		[ "$(xargs <"$BATS_TEST_TMPDIR/server$i.log")" = \
+			"ready sent read 2000 tcp 0" ]
+	done
+	is_complete
+	assert_counter registered -eq 20
+}
+
+@test "load: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are enough" {
+	publish
+	mkdir "$PINS"
+	chown 65534:65534 "$PINS"
+	succeeds as_user 65534 --inh-caps=-all,+bpf,+net_admin,+perfmon \
+		--ambient-caps=-all,+bpf,+net_admin,+perfmon "$SOCKSHUNT" load
+	is_complete
+	[ "$(status_of .loader_uid)" -eq 65534 ]
+}
+
+@test "load: without privileges it is refused, and says so" {
+	publish
+	refuses "Permission denied" as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" load
+	# The directory alone does not help.
+	mkdir "$PINS"
+	chown 65534:65534 "$PINS"
+	refuses "needs root, or CAP_BPF" \
+		as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" load
+	has_pins ""
+}
+
+@test "load: the usual place is mounted on first use" {
+	while umount /sys/fs/bpf 2>/dev/null; do :; done # ours: the sandbox's
+	pin_at /sys/fs/bpf/sockshunt
+	succeeds "$SOCKSHUNT" load
+	MOUNTED+=(/sys/fs/bpf)
+	[ "$(stat -f -c %T /sys/fs/bpf)" = bpf_fs ]
+	is_complete
+	succeeds "$SOCKSHUNT" unload
+	nothing_is_left
+}
+
+#
+# Loaders that do not finish
+#
+
+# The group may use what the next loader has pinned or found complete.
+group_has_access() {
+	local access
+
+	access=$(cd "$PINS" && stat -c '%G %a' control counters sockhash | sort -u)
+	[[ $access == "daemon 660" ]] || fail_with "$(ls -lA "$PINS")"
+}
+
+# next_one_loads: whatever a killed loader has left, the next one is not
+# blocked by it, and ends with everything in place.
+next_one_loads() {
+	succeeds timeout 5 "$SOCKSHUNT" load &&
+		has_pins "control counters sockhash sockops_link" &&
+		is_state loaded &&
+		group_has_access &&
+		succeeds "$SOCKSHUNT" unload &&
+		nothing_is_left
+}
+
+@test "load: a loader killed at any moment does not hinder the next one" {
+	local n calls pinning killed=0 log=$BATS_TEST_TMPDIR/calls
+
+	own_cgroup killed 'pin_group = daemon'
+	succeeds "$BIN/kill_at" 0 "$log" "$SOCKSHUNT" load
+	succeeds "$SOCKSHUNT" unload
+	calls=$(wc -l <"$log")
+	pinning=$(grep -n chown "$log" | head -n 1 | cut -d: -f1)
+	[[ $calls -gt $((pinning + 10)) && $pinning -gt 20 ]]
+
+	# Before it pins anything one moment is much like another.
+	for ((n = 1; n <= calls; n += n < pinning - 3 ? 4 : 1)); do
+		run --separate-stderr timeout 5 "$BIN/kill_at" "$n" "$log" \
+			"$SOCKSHUNT" load
+		[[ $status -eq 137 ]] || fail_with "not killed at call $n"
+		((++killed))
+		[[ $n -ge $pinning ]] || continue
+		next_one_loads ||
+			fail_with "killed at call $n: $(tail -n 2 "$log" | xargs)"
+	done
+	next_one_loads
+	[ "$killed" -ge 25 ]
+
+	# Nor is a program of theirs left on the cgroup.
+	succeeds "$SOCKSHUNT" load
+	exchange "${IN_CGROUP[@]}"
+	was_redirected
+	assert_counter registered -eq 2
+	assert_counter unregistered_busy -eq 0
+}
+
+@test "load: half a load is removed by the next one" {
+	local names first
+
+	for names in control 'control counters' 'control sockhash' sockhash; do
+		succeeds "$SOCKSHUNT" load
+		first=$(status_of .sockhash_id)
+		(cd "$PINS" && eval "rm $names")
+		run --separate-stderr "$SOCKSHUNT" status
+		[[ $status -eq 1 && $output != *"by pid"* ]] ||
+			fail_with "without $names"
+		succeeds "$SOCKSHUNT" load
+		is_complete
+		[ "$(status_of .sockhash_id)" -ne "$first" ]
+		exchange "${SHIMMED[@]}"
+		was_redirected
+		is_quiet
+		succeeds "$SOCKSHUNT" unload
+	done
+}
+
+@test "load: a preloaded program, too, removes half a load" {
+	succeeds "$SOCKSHUNT" load
+	rm "$PINS/control"
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+	is_complete
+}
+
+is_locked() {
+	! flock --nonblock "$PINS" true
+}
+
+# It tries again after each of its naps of 10 ms.
+naps_before_lock() {
+	[[ $(awk '$1 == "voluntary_ctxt_switches:" { print $2 }' \
+		"/proc/$1/status") -gt 5 ]] &&
+		readlink "/proc/$1"/fd/* | grep -qx "$PINS"
+}
+
+@test "load: waits for another loader, and not for one that was killed" {
+	local holder loader
+
+	mkdir "$PINS"
+	start flock --no-fork "$PINS" sleep 100
+	holder=${SERVERS[0]}
+	eventually is_locked
+	start "$SOCKSHUNT" load
+	loader=${SERVERS[1]}
+	eventually naps_before_lock "$loader"
+	has_pins ""
+	kill -9 "$holder"
+	wait "$loader"
+	[ -z "$(cat "$LOG")" ]
+	is_complete
+}
+
+@test "load: one that has waited for an unload loads afterwards" {
+	local holder loader
+
+	mkdir "$PINS"
+	start flock --no-fork "$PINS" sleep 100
+	holder=${SERVERS[0]}
+	eventually is_locked
+	start "$SOCKSHUNT" load
+	loader=${SERVERS[1]}
+	eventually naps_before_lock "$loader"
+	rmdir "$PINS" # the last that unload does before it lets go
+	kill -9 "$holder"
+	wait "$loader" || fail_with "$(cat "$LOG")"
+	[ -z "$(cat "$LOG")" ]
+	is_complete
+}
+
+#
+# Another version's pins
+#
+
+@test "another ABI: refused with the commands that help, and they do" {
+	local line="loaded with ABI 99, this is ABI"
+	local help="run 'sockshunt unload' and 'sockshunt load'"
+
+	succeeds "$SOCKSHUNT" load
+	"$BIN/set_abi" "$PINS/control" 99
+	refuses "$line" "$SOCKSHUNT" load
+	says "$help"
+	run --separate-stderr "$SOCKSHUNT" status
+	[[ $status -eq 1 && $output == *"other ABI"*"$line"*"$help"* ]]
+
+	exchange "${SHIMMED[@]}"
+	was_plain
+	says "$line"
+	says "$help"
+
+	succeeds "$SOCKSHUNT" unload
+	nothing_is_left
+	succeeds "$SOCKSHUNT" load
+	is_complete
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+}
+
+#
+# bpf_program_path
+#
+
+@test "custom object: our own is accepted" {
+	configure "bpf_program_path = $ROOT/bpf/sockshunt.bpf.o"
+	succeeds "$SOCKSHUNT" load
+	is_complete
+	[ "$(status_of .custom_object)" = true ]
+	succeeds "$SOCKSHUNT" status
+	[[ $output == *"object"*"custom (bpf_program_path)"* ]]
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+	assert_counter redirected_bytes -eq 10000
+}
+
+@test "custom object: one map and one program are enough" {
+	configure "bpf_program_path = $BIN/custom-MINIMAL.bpf.o" \
+		'sockhash_max_entries = 1000'
+	succeeds "$SOCKSHUNT" load
+	is_complete
+	[ "$(status_of .custom_object)" = true ]
+	[ "$(status_of .max_entries)" -eq 1000 ]
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+	assert_counter registered -eq 2
+}
+
+# refuses_object FILE WHAT: FILE is refused in one line that names it.
+refuses_object() {
+	configure "bpf_program_path = $1"
+	refuses "$1" "$SOCKSHUNT" load
+	says "bpf_program_path: $2"
+	[[ $stderr != *"Unknown error"* ]] || fail_with "expected the reason"
+	is_state "not loaded"
+	has_pins ""
+}
+
+@test "custom object: a file that is missing, or no object, is refused" {
+	local dir=$BATS_TEST_TMPDIR
+
+	refuses_object "$dir/none.o" "cannot open"
+	says "No such file"
+	echo "no object" >"$dir/text.o"
+	refuses_object "$dir/text.o" "cannot open"
+	: >"$dir/empty.o"
+	refuses_object "$dir/empty.o" "cannot open"
+	mkdir "$dir/directory.o"
+	refuses_object "$dir/directory.o" "cannot open"
+	cp "$(type -P true)" "$dir/program.o" # an ELF, but not for BPF
+	refuses_object "$dir/program.o" "cannot open"
+}
+
+@test "custom object: wrong names, types and sizes are refused" {
+	local mistake what
+
+	while IFS='|' read -r mistake what; do
+		refuses_object "$BIN/custom-${mistake% }.bpf.o" "${what# }"
+	done <<-'END'
+		NO_PROGRAM | no program 'sockshunt_verdict'
+		NO_MAP | no map 'sockhash'
+		PROGRAM_TYPE | program 'sockshunt_verdict'
+		MAP_TYPE | map 'sockhash'
+		KEY_SIZE | map 'sockhash'
+		VALUE_SIZE | map 'sockhash'
+	END
+	refuses_object "$BIN/custom-PROGRAM_TYPE.bpf.o" program
+	says "is of type sk_skb; needed: sk_msg"
+	refuses_object "$BIN/custom-KEY_SIZE.bpf.o" map
+	says "key 44"
+	says "key 48"
+	refuses_object "$BIN/custom-VALUE_SIZE.bpf.o" map
+	says "value 4"
+	says "value 8"
+}
+
+@test "custom object: one that the kernel rejects is refused, for that reason" {
+	configure "bpf_program_path = $BIN/custom-REJECTED.bpf.o"
+	refuses "cannot load $BIN/custom-REJECTED.bpf.o" "$SOCKSHUNT" load
+	is_state "not loaded"
+	# We are root: to become root is no advice.
+	[[ $stderr != *"needs root"* ]] || fail_with "expected another reason"
+}
+
+@test "custom object: a refused one leaves a program on plain TCP" {
+	configure "bpf_program_path = $BIN/custom-KEY_SIZE.bpf.o"
+	exchange "${SHIMMED[@]}"
+	was_plain
+	says "map 'sockhash'"
+	is_state "not loaded"
+}
+
+#
+# Where nothing can be pinned
+#
+
+@test "no bpffs: load fails with what to do, and leaves nothing" {
+	pin_at "$BATS_TEST_TMPDIR/ordinary"
+	refuses "$PINS is not on a BPF file system (mount -t bpf" \
+		"$SOCKSHUNT" load
+	nothing_is_left
+}
+
+@test "no bpffs: neither load nor unload removes what is not ours" {
+	pin_at "$BATS_TEST_TMPDIR/ordinary"
+	mkdir "$PINS"
+	refuses "is not on a BPF file system" "$SOCKSHUNT" load
+	[[ -d $PINS ]] || fail_with "load has removed a directory of the user's"
+	touch "$PINS/control" "$PINS/mine"
+	run --separate-stderr "$SOCKSHUNT" unload
+	[[ -e $PINS/control && -e $PINS/mine ]] ||
+		fail_with "unload has removed a file of the user's"
+}
+
+@test "no bpffs: a process and its children are accelerated, with one warning" {
+	pin_at "$BATS_TEST_TMPDIR/ordinary"
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	says "only connections inside this process and its children"
+	says "warn: "
+	says "mount -t bpf"
+	nothing_is_left
+
+	begin "${SHIMMED[@]}"
+	ask 'child 3000' 'tcp 0'
+	[ "$(grep -c . "$ERRORS")" -eq 1 ]
+}
+
+@test "no bpffs: pin_path's parent is missing, or no directory" {
+	local dir what
+
+	touch "$BATS_TEST_TMPDIR/file"
+	while IFS='|' read -r dir what; do
+		pin_at "$dir"
+		refuses "cannot create pin_path $dir: $what" "$SOCKSHUNT" load
+		exchange "${SHIMMED[@]}"
+		was_redirected
+		says "cannot create pin_path $dir: $what"
+	done <<-END
+		$SANDBOX/bpf/none/pins|No such file
+		$BATS_TEST_TMPDIR/file/pins|Not a directory
+	END
+}
+
+@test "read-only bpffs: nothing can be pinned there" {
+	mount_bpffs readonly
+	pin_at "$OWN_BPFFS/pins"
+	mount -o remount,ro "$OWN_BPFFS"
+	refuses "Read-only file system" "$SOCKSHUNT" load
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	says "Read-only file system"
+	says "only connections inside this process and its children"
+}
+
+@test "read-only bpffs: what is pinned there cannot be used, or unloaded" {
+	mount_bpffs readonly
+	pin_at "$OWN_BPFFS/pins"
+	succeeds "$SOCKSHUNT" load
+	mount -o remount,ro "$OWN_BPFFS"
+	exchange "${SHIMMED[@]}"
+	says "Read-only file system"
+	refuses "Read-only file system" "$SOCKSHUNT" unload
+	mount -o remount,rw "$OWN_BPFFS"
+	is_complete
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+}
+
+#
+# Who may use it
+#
+
+@test "pin_group: the pins are the group's to use, not to remove" {
+	local group pin
+
+	for group in daemon "$(getent group daemon | cut -d: -f3)"; do
+		configure "pin_group = $group"
+		succeeds "$SOCKSHUNT" load
+		is_complete
+		for pin in "$PINS"/*; do
+			[ "$(stat -c '%U:%G %a' "$pin")" = "root:daemon 660" ]
+		done
+		[[ $(stat -c '%U:%G %A' "$PINS") == root:daemon\ drwx[r-]-x--- ]] ||
+			fail_with "$(stat -c '%U:%G %A' "$PINS")"
+		succeeds "$SOCKSHUNT" unload
+	done
+}
+
+@test "pin_group: a group that does not exist is an error" {
+	configure 'pin_group = no-such-group'
+	refuses "no group 'no-such-group'" "$SOCKSHUNT" load
+	is_state "not loaded"
+	has_pins ""
+	exchange "${SHIMMED[@]}"
+	was_plain
+	says "no group 'no-such-group'"
+}
+
+@test "pin_group: without privileges its members are accelerated, others not" {
+	publish
+	configure 'pin_group = daemon'
+	succeeds "$SOCKSHUNT" load
+
+	exchange as_user daemon "${NO_CAPS[@]}" "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+	assert_counter redirected_bytes -eq 10000
+	succeeds as_user daemon "${NO_CAPS[@]}" "$SOCKSHUNT" status --json
+	jq -e '.state == "loaded" and .counters.redirected_bytes == 10000' \
+		<<<"$output"
+
+	exchange as_user 65534 "${NO_CAPS[@]}" "${SHIMMED[@]}"
+	was_plain
+	says "Permission denied (pin_group grants access)"
+	run --separate-stderr as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" status
+	[[ $status -eq 1 && $output == *"no access"*"Permission denied"* ]]
+	assert_counter redirected_bytes -eq 10000
+}
+
+#
+# sockhash_max_entries, cgroup_path
+#
+
+@test "sockhash_max_entries: is the map's size; beyond it is TCP, with one line" {
+	configure 'sockhash_max_entries = 2'
+	succeeds "$SOCKSHUNT" load
+	[ "$(status_of .max_entries)" -eq 2 ]
+	begin "${SHIMMED[@]}"
+	[ "$(entries)" -eq 2 ]
+	ask dial dialled
+	ask dial dialled
+	[ "$(entries)" -eq 2 ]
+	assert_counter registered -eq 2
+	assert_counter unregistered_full -eq 4
+	[ "$(grep -c 'the sockhash is full' "$ERRORS")" -eq 1 ]
+	[ "$(grep -c . "$ERRORS")" -eq 1 ]
+	ask 'send 3000' sent
+	ask read 'read 6000'
+	ask tcp 'tcp 0'
+}
+
+@test "cgroup_path: one that does not exist is a warning, and all else works" {
+	configure 'cgroup_path = /nonexistent/cgroup'
+	run --separate-stderr "$SOCKSHUNT" load
+	[ "$status" -eq 0 ]
+	says "cgroup_path: cannot attach to /nonexistent/cgroup: No such file"
+	is_complete
+	[ -z "$(status_of .cgroup_path)" ]
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+}
+
+@test "cgroup_path: a directory that is no cgroup is a warning" {
+	configure "cgroup_path = $BATS_TEST_TMPDIR"
+	run --separate-stderr "$SOCKSHUNT" load
+	[ "$status" -eq 0 ]
+	says "cgroup_path: cannot attach to $BATS_TEST_TMPDIR"
+	is_complete
+}
+
+@test "cgroup_path: programs in it are accelerated until unload detaches it" {
+	own_cgroup attach
+	exchange "${IN_CGROUP[@]}"
+	was_plain
+
+	succeeds "$SOCKSHUNT" load
+	[ "$(status_of .cgroup_path)" = "$CGROUP" ]
+	succeeds "$SOCKSHUNT" status
+	[[ $output == *"cgroup"*"$CGROUP"* ]]
+	exchange "${IN_CGROUP[@]}"
+	was_redirected
+	assert_counter registered -eq 2
+	exchange # outside
+	was_plain
+	assert_counter registered -eq 2
+
+	# Maps and programs live on in this one's sockets: being detached is the
+	# only reason not to be registered.
+	begin "${IN_CGROUP[@]}"
+	succeeds "$SOCKSHUNT" unload --force
+	nothing_is_left
+	exchange "${IN_CGROUP[@]}"
+	was_plain
+}
+
+@test "cgroup_path: unload also detaches what half a load has attached" {
+	own_cgroup half
+	succeeds "$SOCKSHUNT" load
+	rm "$PINS/control"
+	succeeds "$SOCKSHUNT" unload
+	nothing_is_left
+	exchange "${IN_CGROUP[@]}"
+	was_plain
+}
+
+#
+# unload
+#
+
+@test "unload: with nothing loaded there is nothing to do" {
+	succeeds "$SOCKSHUNT" unload
+	succeeds "$SOCKSHUNT" unload --force
+	pin_at "$SANDBOX/bpf/none/pins"
+	succeeds "$SOCKSHUNT" unload
+}
+
+@test "unload: removes everything, and load starts anew" {
+	local first
+
+	succeeds "$SOCKSHUNT" load
+	first=$(status_of .sockhash_id)
+	exchange "${SHIMMED[@]}"
+	succeeds "$SOCKSHUNT" unload
+	nothing_is_left
+	is_state "not loaded"
+	succeeds "$SOCKSHUNT" load
+	[ "$(status_of .sockhash_id)" -ne "$first" ]
+	[ "$(status_of '[.counters[]] | add')" -eq 0 ]
+}
+
+@test "unload: refused while a connection lives, which goes on" {
+	begin "${SHIMMED[@]}"
+	ask 'send 3000' sent
+	refuses "2 sockets are still in the sockhash" "$SOCKSHUNT" unload
+	says "--force"
+	is_complete
+	[ "$(status_of .draining)" = false ]
+	ask read 'read 6000'
+	ask 'send 3000' sent
+	ask read 'read 6000'
+	ask tcp 'tcp 0'
+	# New ones are still registered.
+	ask dial dialled
+	[ "$(entries)" -eq 4 ]
+}
+
+# loses_no_byte PREFIX...: unloads under a program with unread bytes, first
+# redirected ones, then those for which there is no room but on TCP.
+loses_no_byte() {
+	begin "$@"
+	ask 'send 10000' sent
+	ask tcp 'tcp 0'
+	ask 'send 50000' sent
+	assert_counter tcp_room -gt 0
+	succeeds "$SOCKSHUNT" unload --force
+	nothing_is_left
+	# The kernel frees maps and programs after a grace period or two.
+	sleep 0.3
+	ask read 'read 120000'
+	ask 'send 10000' sent
+	ask read 'read 20000'
+	[ -z "$(cat "$ERRORS")" ]
+}
+
+@test "unload --force: no byte is lost in a preloaded program" {
+	succeeds "$SOCKSHUNT" load
+	loses_no_byte "${SHIMMED[@]}"
+}
+
+@test "unload --force: no byte is lost in a program of the cgroup" {
+	own_cgroup force
+	succeeds "$SOCKSHUNT" load
+	loses_no_byte "${IN_CGROUP[@]}"
+}
+
+@test "unload --force, then load: old connections go on, new programs meet" {
+	succeeds "$SOCKSHUNT" load
+	loses_no_byte "${SHIMMED[@]}"
+	succeeds "$SOCKSHUNT" load
+	is_complete
+	ask 'send 4000' sent
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+	ask read 'read 8000'
+	ask dial dialled
+	# The old program is not of the new map.
+	assert_counter registered -eq 2
+	[ "$(entries)" -eq 0 ]
+}
