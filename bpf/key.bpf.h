@@ -12,6 +12,9 @@
 
 #define AF_INET 2
 
+extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __weak __ksym;
+
 /* Set by the loader where SO_NETNS_COOKIE is missing (before 5.14). */
 const volatile __u32 netns_inode;
 

@@ -7,17 +7,13 @@
 #ifndef SOCKSHUNT_NAIVE_BPF_H
 #define SOCKSHUNT_NAIVE_BPF_H
 
-extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __weak __ksym;
-
-SEC("sk_msg")
-int sockshunt_verdict(struct sk_msg_md *msg)
+static __always_inline int naive(struct sk_msg_md *msg, struct sk_msg *kmsg,
+				 bool direct)
 {
-	struct sk_msg *kmsg = bpf_cast_to_kern_ctx(msg);
-	const bool direct = true;
+	struct sock *a = READ(kmsg, sk);
 	struct ss_key self, peer;
 
-	key_of(&self, READ(kmsg, sk), direct);
+	key_of(&self, a, direct);
 	peer_of(&peer, &self);
 	if (bpf_msg_redirect_hash(msg, &sockhash, &peer, BPF_F_INGRESS) ==
 	    SK_PASS) {
@@ -31,6 +27,18 @@ int sockshunt_verdict(struct sk_msg_md *msg)
 		COUNT(tcp_no_peer);
 	}
 	return SK_PASS;
+}
+
+SEC("sk_msg")
+int sockshunt_verdict(struct sk_msg_md *msg)
+{
+	return naive(msg, bpf_cast_to_kern_ctx(msg), true);
+}
+
+SEC("sk_msg")
+int sockshunt_verdict_probe(struct sk_msg_md *msg)
+{
+	return naive(msg, (void *)msg, false);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,13 +25,17 @@ extern const char ss_embedded_object[], ss_embedded_object_end[];
 static int log_libbpf(enum libbpf_print_level level, const char *fmt,
 		      va_list args)
 {
-	char line[512];
+	char *text, *rest, *line;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, args) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), fmt, args);
-	line[strcspn(line, "\n")] = '\0';
-	ss_log(SS_LOG_DEBUG, "%s", line);
+	/* One message may be the verifier's log: many lines. */
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		if (*line)
+			ss_log(SS_LOG_DEBUG, "%s", line);
+	}
+	free(text);
 	return 0;
 }
 
