@@ -10,14 +10,14 @@ BINDIR   ?= $(PREFIX)/bin
 LIBDIR   ?= $(PREFIX)/lib/sockshunt
 DOCDIR   ?= $(PREFIX)/share/doc/sockshunt
 
-CC       ?= gcc
+CC       := gcc
 CLANG    ?= clang
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP \
 	      -DSS_VERSION='"$(VERSION)"' -DSS_LIBDIR='"$(LIBDIR)"'
-MULTIARCH := $(shell $(CC) -print-multiarch)
-BPF_CFLAGS := -O2 -g $(WARNINGS) -target bpf -mcpu=v3 -MMD -MP \
+MULTIARCH = $(shell $(CC) -print-multiarch)
+BPF_CFLAGS = -O2 -g $(WARNINGS) -target bpf -mcpu=v3 -MMD -MP \
 	      -I/usr/include/$(MULTIARCH)
 INIH     := -l:libinih.a
 
@@ -43,7 +43,8 @@ TEST_OBJECTS := tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(wildcard tests/progs/*.c)))
 
-.PHONY: all check demo bench setup install uninstall clean format lint
+
+.PHONY: FORCE all check demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
 all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
 
@@ -64,7 +65,12 @@ tests/bin/custom-%.bpf.o: tests/progs/custom.bpf.c | tests/bin
 	$(call say,BPF)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -DCUSTOM_$* -c $< -o $@
 
-%.o: %.c
+# Flags are part of what an object is made of.
+.flags: FORCE
+	$(Q)echo '$(OUR_CFLAGS) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(OUR_CFLAGS) $(CFLAGS)' >$@
+
+%.o: %.c .flags
 	$(call say,CC)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) -c $< -o $@
 
@@ -72,10 +78,11 @@ bpf/embed.o: bpf/embed.S bpf/sockshunt.bpf.o
 	$(call say,AS)
 	$(Q)$(CC) -c $< -o $@
 
-# Everything but the hooks is hidden; libc is the only dependency.
+# Everything but the hooks is hidden; libc is the only dependency. One segment
+# less to map at every exec (noseparate-code) is worth having.
 preload/libsockshunt.so: $(SHIM_OBJS)
 	$(call say,LD)
-	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,--as-needed \
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,-z,noseparate-code,--as-needed \
 		-Wl,--exclude-libs,ALL \
 		-o $@ $(SHIM_OBJS) $(INIH)
 
@@ -106,7 +113,8 @@ demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity
 	$(Q)tools/demo.sh
 
-bench: setup all
+bench: setup
+	$(Q)$(MAKE) -s --no-print-directory all
 	$(Q)bench/kubecon.sh
 
 # Debian packages that are missing: installed as root, else named.
@@ -139,3 +147,4 @@ clean:
 	$(Q)rm -f */*.o */*.d tests/progs/*.d
 
 -include $(wildcard */*.d tests/bin/*.d)
+FORCE:

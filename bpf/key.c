@@ -54,12 +54,11 @@ __u64 ss_key_netns(int fd, bool inode)
 	return cookie;
 }
 
-static bool is_tcp(int fd)
+bool ss_key_is_tcp(int fd)
 {
 	int protocol = 0;
 	socklen_t len = sizeof(protocol);
 
-	/* Not merely SOCK_STREAM: MPTCP and SCTP are, too. */
 	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
 	       protocol == IPPROTO_TCP;
 }
@@ -73,7 +72,7 @@ int ss_key_of_socket(int fd, bool inode, struct ss_key *key)
 	if (getpeername(fd, &addr.any, &len))
 		return -1;
 	if (!ss_key_addr(&addr.any, key->remote_ip, &key->remote_port) ||
-	    !is_tcp(fd)) {
+	    !ss_key_is_tcp(fd)) {
 		errno = EPROTONOSUPPORT;
 		return -1;
 	}

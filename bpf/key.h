@@ -14,6 +14,9 @@
  */
 bool ss_key_addr(const struct sockaddr *addr, __u32 ip[4], __u16 *port);
 
+/* Whether @fd is a TCP socket; MPTCP's and others' streams are not. */
+bool ss_key_is_tcp(int fd);
+
 /*
  * The identity of the network namespace of socket @fd, or, with @inode, that
  * of the calling thread (kernels before 5.14; a socket from elsewhere then

@@ -50,6 +50,19 @@ static void mount_bpffs_for(const char *pin_path)
 		ss_log(SS_LOG_INFO, "mounted a BPF file system at " BPFFS);
 }
 
+/*
+ * Who may write to the directory can hold the lock, and put maps of his own
+ * there. And its access is set by us: not that of a whole file system.
+ */
+static bool is_ours(int fd)
+{
+	struct stat st, parent;
+
+	return !fstat(fd, &st) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022) && !fstatat(fd, "..", &parent, 0) &&
+	       parent.st_dev == st.st_dev;
+}
+
 static bool is_at(int fd, const char *dir)
 {
 	struct stat opened, named;
@@ -80,7 +93,7 @@ again:
 			rmdir(dir);
 		snprintf(why, why_size,
 			 "pin_path %s is not on a BPF file system (mount -t "
-			 "bpf bpf %s)",
+			 "bpf -o mode=0755 bpf %s)",
 			 dir, BPFFS);
 		return -1;
 	}
@@ -88,6 +101,15 @@ again:
 	if (fd < 0) {
 		snprintf(why, why_size, "cannot open pin_path %s: %s", dir,
 			 strerror(errno));
+		return -1;
+	}
+	if (!is_ours(fd)) {
+		snprintf(why, why_size,
+			 "pin_path %s belongs to somebody else, others may "
+			 "write to it, or it is a mount point: name a "
+			 "directory of your own below it",
+			 dir);
+		close(fd);
 		return -1;
 	}
 	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {

@@ -371,6 +371,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 	struct ss_selftest test;
 	struct timespec start;
 	char why[80];
+	int charges;
 
 	memset(o, 0, sizeof(*o));
 	o->netns_inode = !has_netns_cookie();
@@ -381,19 +382,18 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 	test = (struct ss_selftest){ .sockhash_fd = o->sockhash_fd,
 				     .counters_fd = o->counters_fd,
 				     .netns_inode = o->netns_inode };
-	switch (ss_selftest_charges(&test, why, sizeof(why))) {
-	case 1:
-		break;
-	case 0:
-		/* Known before it is loaded: a constant in the program. */
+	charges = ss_selftest_charges(&test, why, sizeof(why));
+	if (charges != 1) {
+		/* Known before it is loaded: a constant in the program. Where
+		 * the test could not run, counting is the safe assumption. */
 		ss_object_close(o);
 		o->count_bytes = true;
 		if (load_and_attach(conf, o))
 			return -1;
 		test.sockhash_fd = o->sockhash_fd;
 		test.counters_fd = o->counters_fd;
-		break;
-	default:
+	}
+	if (charges < 0) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
 			 "self-test not run: %s", why);
 		ss_log(SS_LOG_INFO, "%s", o->merge_reason);

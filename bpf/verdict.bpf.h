@@ -106,6 +106,23 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 	       !wants_timestamps(b, direct) && !READ_BITS(tb, recvmsg_inq);
 }
 
+/*
+ * What A has received of B's bytes lies between what B knows to be acknowledged
+ * and what B has written: always so for the peer, and one more number that a
+ * forged entry would have to meet. B's move on meanwhile: read in this order.
+ */
+static __always_inline bool answers(struct tcp_sock *ta, struct tcp_sock *tb,
+				    bool direct)
+{
+	__u32 acknowledged = READ(tb, snd_una), received, written;
+
+	barrier();
+	received = READ(ta, rcv_nxt);
+	barrier();
+	written = READ(tb, write_seq);
+	return received - acknowledged <= written - acknowledged;
+}
+
 /* May A's message go to B? @peer is the key that B has if it is A's peer. */
 static __always_inline enum outcome judge(struct sender *sender,
 					  const struct ss_key *peer, void *a,
@@ -127,6 +144,8 @@ static __always_inline enum outcome judge(struct sender *sender,
 	 * in snd_una, is not yet read.) */
 	if (READ(ta, write_seq) != READ(tb, copied_seq))
 		return ORDER;
+	if (!answers(ta, tb, direct))
+		return NOT_PEER;
 
 	if (!willing(ta, tb, direct))
 		return UNWILLING;

@@ -2,23 +2,53 @@
 #include "blocking.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
+#include <pthread.h>
 #include <sys/time.h>
 
+#include "../bpf/key.h"
 #include "hooks.h"
+#include "ownfd.h"
 #include "runtime.h"
+
+unsigned char ss_generations[SS_GENERATIONS];
+
+static void renumber(unsigned int fd)
+{
+	__atomic_fetch_add(&ss_generations[fd % SS_GENERATIONS], 1,
+			   __ATOMIC_SEQ_CST);
+}
+
+/* Only where TCP is used; and a vfork child closes its own numbers. */
+static bool numbers_matter(void)
+{
+	return !ss_runtime_is_asleep() && ss_runtime_owns_memory();
+}
+
+void ss_blocking_renumber(int fd)
+{
+	int saved_errno = errno;
+
+	if (fd >= 0 && numbers_matter())
+		renumber((unsigned int)fd);
+	errno = saved_errno;
+}
+
+void ss_blocking_renumber_range(unsigned int first, unsigned int last)
+{
+	if (!numbers_matter())
+		return;
+	if (last - first >= SS_GENERATIONS)
+		last = first + SS_GENERATIONS - 1;
+	for (unsigned int i = 0; i <= last - first; i++)
+		renumber(first + i);
+}
 
 static bool is_blocking_tcp(int fd)
 {
-	int protocol = 0, flags = fcntl(fd, F_GETFL);
-	socklen_t len = sizeof(protocol);
+	int flags = fcntl(fd, F_GETFL);
 
-	return flags >= 0 && !(flags & O_NONBLOCK) &&
-	       !REAL(getsockopt)(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
-				 &len) &&
-	       protocol == IPPROTO_TCP;
+	return flags >= 0 && !(flags & O_NONBLOCK) && ss_key_is_tcp(fd);
 }
 
 /* Then EAGAIN is what TCP returns, too, when the time has passed. */
@@ -31,25 +61,6 @@ static bool has_timeout(int fd)
 	       timeout.tv_sec || timeout.tv_usec;
 }
 
-/*
- * Was it a signal? The kernel does not tell. If every handler restarts system
- * calls, it makes no difference. If one does not, its program expects EINTR
- * from a blocking read at any time, and might wait for it forever.
- */
-static bool may_be_interrupted(void)
-{
-	struct sigaction action;
-
-	for (int signal = 1; signal < NSIG; signal++) {
-		if (!sigaction(signal, NULL, &action) &&
-		    action.sa_handler != SIG_DFL &&
-		    action.sa_handler != SIG_IGN &&
-		    !(action.sa_flags & SA_RESTART))
-			return true;
-	}
-	return false;
-}
-
 /* Data, end of file or an error is there: the next read will not wait. */
 static bool is_ready(int fd)
 {
@@ -58,21 +69,69 @@ static bool is_ready(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-bool ss_blocking_again(int fd)
+static bool renumbered(const struct ss_blocking *b, int fd)
 {
-	if (ss_runtime_is_disabled() || !is_blocking_tcp(fd)) {
-		errno = EAGAIN;
+	return b->generation !=
+	       __atomic_load_n(
+		       &ss_generations[(unsigned int)fd % SS_GENERATIONS],
+		       __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Holds the socket itself. False: nothing to repeat. A number that was closed
+ * while it was read was shut down before, mostly: end of file.
+ */
+static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
+{
+	if (ss_runtime_is_disabled())
 		return false;
+	if (!renumbered(b, fd)) {
+		if (!is_blocking_tcp(fd))
+			return false;
+		b->fd = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
+		if (!renumbered(b, fd))
+			return b->fd >= 0;
 	}
-	if (is_ready(fd))
+	*result = 0;
+	return false;
+}
+
+static bool must_repeat(struct ss_blocking *b, int fd, ssize_t *result)
+{
+	if (b->fd < 0 && !hold(b, fd, result))
+		return false; /* ss_blocking_end() closes it */
+	if (is_ready(b->fd))
 		return true;
-	if (has_timeout(fd)) {
-		errno = EAGAIN;
+	if (has_timeout(b->fd))
 		return false;
-	}
-	if (may_be_interrupted()) {
+	if (b->interruptions != ss_signals_interruptions()) {
 		errno = EINTR;
 		return false;
 	}
 	return true;
+}
+
+bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result)
+{
+	int state;
+	bool repeat;
+
+	/* poll(2) is a cancellation point; so is the read, with a clean-up. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	errno = EAGAIN;
+	repeat = must_repeat(b, fd, result);
+	if (!repeat && errno != EINTR)
+		errno = EAGAIN;
+	pthread_setcancelstate(state, NULL);
+	return repeat;
+}
+
+void ss_blocking_end(void *blocking)
+{
+	struct ss_blocking *b = blocking;
+	int saved_errno = errno;
+
+	if (b->fd >= 0)
+		REAL(close)(b->fd);
+	errno = saved_errno;
 }

@@ -3,7 +3,8 @@
  * A blocking read must block. tcp_bpf_recvmsg() sleeps once, and if it was
  * woken for anything but data (the peer acknowledged our FIN, another thread
  * shut the socket down, a signal) it returns EAGAIN, which no blocking socket
- * ever does.
+ * ever does. The read is then repeated, on the same socket: another thread may
+ * have closed the descriptor meanwhile, and the number may be another's.
  */
 #ifndef SOCKSHUNT_BLOCKING_H
 #define SOCKSHUNT_BLOCKING_H
@@ -12,17 +13,50 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/*
- * A read of @fd has failed with errno EAGAIN. True if it must be repeated;
- * else errno is what the program is to see. Async-signal-safe.
- */
-bool ss_blocking_again(int fd);
+#include "signals.h"
 
-static inline bool ss_blocking_retry(int fd, int flags)
+#define SS_GENERATIONS 65536
+
+/*
+ * Generations of descriptor numbers, modulo SS_GENERATIONS: changed before a
+ * number is closed and after it is given to a new socket. Atomic. (A number
+ * beyond it shares one with another: a needless change ends a read that was
+ * woken for nothing, which is all it does.)
+ */
+extern unsigned char ss_generations[SS_GENERATIONS];
+
+/* What was so when a read began; a few instructions. */
+struct ss_blocking {
+	unsigned char generation;
+	unsigned int interruptions;
+	int fd; /* the socket, held for the repeated reads */
+};
+
+static inline void ss_blocking_begin(struct ss_blocking *b, int fd)
 {
-	return __builtin_expect(errno == EAGAIN, 0) &&
-	       !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) &&
-	       ss_blocking_again(fd);
+	b->generation = __atomic_load_n(
+		&ss_generations[(unsigned int)fd % SS_GENERATIONS],
+		__ATOMIC_RELAXED);
+	b->interruptions = ss_signals_interruptions();
 }
+
+/*
+ * A read of @fd that began with @b has failed with EAGAIN. True if it must be
+ * repeated, on b->fd; else it has ended with *@result and errno.
+ */
+bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result);
+
+/* After the repeated reads; keeps errno. Also a cancelled thread's clean-up. */
+void ss_blocking_end(void *blocking);
+
+static inline bool ss_blocking_concerns(ssize_t result, int flags)
+{
+	return __builtin_expect(result < 0, 0) && errno == EAGAIN &&
+	       !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
+}
+
+/* The number @fd is closed, or is given to a new socket, now. */
+void ss_blocking_renumber(int fd);
+void ss_blocking_renumber_range(unsigned int first, unsigned int last);
 
 #endif

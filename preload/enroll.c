@@ -156,13 +156,9 @@ void ss_enroll_accepted(int fd)
 
 void ss_enroll_listening(int fd)
 {
-	int saved_errno = errno, protocol = 0;
-	socklen_t len = sizeof(protocol);
+	int saved_errno = errno;
 
-	if (!ss_runtime_is_asleep())
-		return;
-	if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
-	    protocol == IPPROTO_TCP)
+	if (ss_runtime_is_asleep() && ss_key_is_tcp(fd))
 		ss_runtime_on();
 	errno = saved_errno;
 }

@@ -7,6 +7,7 @@
 #ifndef SOCKSHUNT_HOOKS_H
 #define SOCKSHUNT_HOOKS_H
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -35,12 +36,18 @@
 	  (int fd, void *buf, size_t len, int flags, struct sockaddr *addr,    \
 	   socklen_t *addr_len))                                               \
 	X(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags))           \
+	X(recvmmsg, int,                                                       \
+	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags,            \
+	   struct timespec *timeout))                                          \
 	X(__read_chk, ssize_t, (int fd, void *buf, size_t len, size_t size))   \
 	X(__recv_chk, ssize_t,                                                 \
 	  (int fd, void *buf, size_t len, size_t size, int flags))             \
 	X(__recvfrom_chk, ssize_t,                                             \
 	  (int fd, void *buf, size_t len, size_t size, int flags,              \
-	   struct sockaddr *addr, socklen_t *addr_len))
+	   struct sockaddr *addr, socklen_t *addr_len))                        \
+	/* and end as a signal's handler wants it: signals.h */                \
+	X(sigaction, int,                                                      \
+	  (int sig, const struct sigaction *act, struct sigaction *old))
 
 #define SS_REAL_MEMBER(name, type, args) type(*name) args;
 struct ss_real {

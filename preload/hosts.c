@@ -107,7 +107,8 @@ void ss_hosts_announce(void)
 	} request = { .head = { .nlmsg_len = sizeof(request),
 				.nlmsg_type = RTM_GETADDR,
 				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
-	char buf[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
+	/* Not on a signal handler's small stack; only one thread starts us. */
+	static char buf[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	if (fd < 0)

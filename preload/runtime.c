@@ -113,6 +113,8 @@ static bool use_inherited(void)
 {
 	int fds[2] = { -1, -1 }, base = ss_ownfd_base();
 
+	if (getauxval(AT_SECURE))
+		return false; /* who executed us is not to be trusted */
 	for (int fd = base; fd < base + SS_OWNFD_SPAN; fd++) {
 		if (map_named(fd, SS_MAP_SOCKHASH))
 			fds[0] = fd;
@@ -224,18 +226,21 @@ static void start_once(void)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	sigset_t all, old;
-	int asleep = SS_ASLEEP;
+	int asleep = SS_ASLEEP, cancel;
 
 	if (!ss_runtime_owns_memory())
 		return; /* a vfork child: leave it to the parent */
 	/* A handler that connects would wait for the thread it interrupts. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
+	/* Nor may a cancelled thread leave the others waiting for ever. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (__atomic_compare_exchange_n(&state, &asleep, SS_STARTING, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		start();
 	while (get_state() == SS_STARTING)
 		nanosleep(&msec, NULL);
+	pthread_setcancelstate(cancel, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -251,13 +256,13 @@ bool ss_runtime_on(void)
 	return get_state() == SS_ON;
 }
 
-bool ss_runtime_recover(int lost)
+static bool reopen(int lost)
 {
 	struct ss_pins pins;
 	char why[256], line[512];
 	enum ss_pins_result result;
 
-	if (!ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost))
+	if (lost < 0 || !ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost))
 		return false;
 	result =
 		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
@@ -277,6 +282,17 @@ bool ss_runtime_recover(int lost)
 		 why);
 	ss_runtime_off(line);
 	return false;
+}
+
+bool ss_runtime_recover(int lost)
+{
+	bool ok;
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	ok = reopen(lost);
+	pthread_setcancelstate(cancel, NULL);
+	return ok;
 }
 
 /* Another thread may have been starting; it does not exist in the child. */

@@ -69,7 +69,10 @@ static int loader_main(void *arg)
 		if (null >= 0)
 			syscall(SYS_dup3, null, STDERR_FILENO, 0);
 	}
-	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)) {
+		for (int fd = 3; fd < 1024; fd++) /* before 5.11 */
+			syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+	}
 	syscall(SYS_fcntl, child->sock, F_SETFD, 0);
 	syscall(SYS_execve, child->loader, child->argv, child->envp);
 	syscall(SYS_exit, EXIT_NO_LOADER);

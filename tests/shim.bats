@@ -128,6 +128,30 @@ same_as_on_tcp() {
 	same_as_on_tcp signal_interrupts
 }
 
+@test "shim: a blocking read is not interrupted without a signal" {
+	same_as_on_tcp woken_but_not_interrupted
+}
+
+@test "shim: signal handlers are the program's own" {
+	same_as_on_tcp handlers_are_the_programs
+}
+
+@test "shim: first used in a signal handler on a small stack" {
+	same_as_on_tcp first_use_on_signal_stack
+}
+
+@test "shim: first used by a thread that is being cancelled" {
+	same_as_on_tcp cancelled_at_first_use
+}
+
+@test "shim: a reader never gets the bytes of its number's next socket" {
+	same_as_on_tcp number_reused_while_reading
+}
+
+@test "shim: a reader that goes on waiting can be cancelled" {
+	same_as_on_tcp cancelled_while_reading
+}
+
 @test "shim: MSG_DONTWAIT and O_NONBLOCK do not wait" {
 	same_as_on_tcp dontwait_does_not_wait
 }

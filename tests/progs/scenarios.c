@@ -635,6 +635,176 @@ static void signal_interrupts(void)
 	EXPECT(n == -1 && errno == EINTR);
 }
 
+/* A handler that would interrupt is installed, but no signal comes. */
+static void woken_but_not_interrupted(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+
+	EXPECT(!sigaction(SIGUSR1, &action, NULL));
+	half_close_while_reading();
+}
+
+static int seen_signal, seen_value;
+
+static void look(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	seen_signal = signal;
+	seen_value = info->si_value.sival_int;
+}
+
+/* What the program set is what it is shown, and what is called. */
+static void handlers_are_the_programs(void)
+{
+	struct sigaction action = { .sa_handler = nothing }, old;
+	union sigval value = { .sival_int = 4711 };
+
+	EXPECT(!sigaction(SIGUSR1, &action, NULL));
+	EXPECT(!sigaction(SIGUSR1, NULL, &old));
+	EXPECT(old.sa_handler == nothing && !(old.sa_flags & SA_SIGINFO));
+	action.sa_sigaction = look;
+	action.sa_flags = SA_SIGINFO;
+	EXPECT(!sigaction(SIGUSR1, &action, &old));
+	EXPECT(old.sa_handler == nothing && !(old.sa_flags & SA_SIGINFO));
+	EXPECT(!sigqueue(getpid(), SIGUSR1, value));
+	EXPECT(seen_signal == SIGUSR1 && seen_value == 4711);
+	EXPECT(!sigaction(SIGUSR1, &old, &action)); /* as a library restores */
+	EXPECT(action.sa_sigaction == look && action.sa_flags & SA_SIGINFO);
+	EXPECT(!raise(SIGUSR1));
+	action.sa_handler = SIG_IGN;
+	EXPECT(!sigaction(SIGUSR1, &action, NULL));
+	EXPECT(!raise(SIGUSR1));
+	EXPECT(sigaction(SIGKILL, &old, NULL) < 0 && errno == EINVAL);
+	one_process();
+}
+
+static union address first_target;
+
+static void connect_in_handler(int signal)
+{
+	(void)signal;
+	close(connected(&first_target));
+}
+
+/* The first TCP call of the process is in a handler, on a small stack. */
+static void first_use_on_signal_stack(void)
+{
+	static char memory[8192];
+	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
+	struct sigaction action = { .sa_handler = connect_in_handler,
+				    .sa_flags = SA_ONSTACK };
+	/* Listening without libc: the shim is still asleep. */
+	int l = socket(AF_INET, SOCK_STREAM, 0), a, b;
+	socklen_t len = loopback(&first_target, AF_INET);
+
+	EXPECT(!bind(l, &first_target.any, len));
+	EXPECT(!syscall(SYS_listen, l, 8));
+	EXPECT(!getsockname(l, &first_target.any, &len));
+	EXPECT(!sigaltstack(&stack, NULL));
+	EXPECT(!sigaction(SIGUSR1, &action, NULL));
+	EXPECT(!raise(SIGUSR1));
+	close(accept(l, NULL, NULL));
+	a = connected(&first_target);
+	b = accept(l, NULL, NULL);
+	converse_and_close(a, b);
+}
+
+static void *listen_when_cancelled(void *fd)
+{
+	EXPECT(!pthread_cancel(pthread_self()));
+	listen(*(int *)fd, 8); /* no cancellation point */
+	pthread_testcancel();
+	return NULL;
+}
+
+static void cancelled_at_first_use(void)
+{
+	union address addr;
+	int l = socket(AF_INET, SOCK_STREAM, 0), a, b;
+	socklen_t len = loopback(&addr, AF_INET);
+	pthread_t thread;
+	void *result;
+
+	EXPECT(!bind(l, &addr.any, len));
+	EXPECT(!getsockname(l, &addr.any, &len));
+	EXPECT(!pthread_create(&thread, NULL, listen_when_cancelled, &l));
+	EXPECT(!pthread_join(thread, &result));
+	EXPECT(result == PTHREAD_CANCELED);
+	a = connected(&addr);
+	b = accept(l, NULL, NULL);
+	converse_and_close(a, b);
+}
+
+static void *read_until_end(void *fd)
+{
+	char buf[16] = "";
+
+	return (void *)recv(*(int *)fd, buf, sizeof(buf), 0);
+}
+
+/*
+ * Another thread ends a connection that is being read, and the descriptor's
+ * number is given to the next: whose bytes are not for the first one's reader.
+ */
+static void number_reused_while_reading(void)
+{
+	union address addr;
+	int l = listener(AF_INET, &addr);
+
+	for (int i = 0; i < 100; i++) {
+		int a = connected(&addr), b = accept(l, NULL, NULL), fd = b;
+		int c = connected(&addr), d;
+		pthread_t thread;
+		void *result;
+
+		say(a, "accelerated");
+		hear(b, "accelerated");
+		say(c, "SECRET");
+		EXPECT(!pthread_create(&thread, NULL, read_until_end, &fd));
+		usleep(2000);
+		EXPECT(!shutdown(b, SHUT_RDWR));
+		close(b);
+		d = accept(l, NULL, NULL);
+		EXPECT(d == fd);
+		EXPECT(!pthread_join(thread, &result));
+		EXPECT(!result); /* end of file */
+		hear(d, "SECRET");
+		close(a);
+		close(c);
+		close(d);
+	}
+}
+
+static void *read_for_ever(void *fd)
+{
+	char c;
+
+	while (recv(*(int *)fd, &c, 1, 0) > 0)
+		;
+	return NULL;
+}
+
+/* A reader that waits again, after a vain wake-up, can still be cancelled. */
+static void cancelled_while_reading(void)
+{
+	pthread_t thread;
+	void *result;
+	int a, b;
+
+	make_pair(AF_INET, &a, &b);
+	EXPECT(!pthread_create(&thread, NULL, read_for_ever, &a));
+	usleep(20000);
+	EXPECT(!shutdown(a, SHUT_WR)); /* wakes it for nothing */
+	usleep(20000);
+	EXPECT(!pthread_cancel(thread));
+	EXPECT(!pthread_join(thread, &result));
+	EXPECT(result == PTHREAD_CANCELED);
+	close(a);
+	hear_end(b);
+	close(b);
+	one_process();
+}
+
 static void dontwait_does_not_wait(void)
 {
 	int a, b;
@@ -858,6 +1028,12 @@ static const struct {
 	SCENARIO(half_close_while_reading),
 	SCENARIO(signal_restarts),
 	SCENARIO(signal_interrupts),
+	SCENARIO(woken_but_not_interrupted),
+	SCENARIO(handlers_are_the_programs),
+	SCENARIO(first_use_on_signal_stack),
+	SCENARIO(cancelled_at_first_use),
+	SCENARIO(number_reused_while_reading),
+	SCENARIO(cancelled_while_reading),
 	SCENARIO(dontwait_does_not_wait),
 	SCENARIO(stalled_reader),
 	SCENARIO(reconnect),
