@@ -78,11 +78,11 @@ bpf/embed.o: bpf/embed.S bpf/sockshunt.bpf.o
 	$(call say,AS)
 	$(Q)$(CC) -c $< -o $@
 
-# Everything but the hooks is hidden; libc is the only dependency. One segment
-# less to map at every exec (noseparate-code) is worth having.
+# Everything but the hooks is hidden; libc is the only dependency. Segments
+# not mapped and symbols not looked up make every exec cheaper.
 preload/libsockshunt.so: $(SHIM_OBJS)
 	$(call say,LD)
-	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,-z,noseparate-code,--as-needed \
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,lazy,-z,noseparate-code,--as-needed \
 		-Wl,--exclude-libs,ALL \
 		-o $@ $(SHIM_OBJS) $(INIH)
 

@@ -85,13 +85,10 @@ static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
 {
 	if (ss_runtime_is_disabled())
 		return false;
-	if (!renumbered(b, fd)) {
-		if (!is_blocking_tcp(fd))
-			return false;
+	if (!renumbered(b, fd) && is_blocking_tcp(fd))
 		b->fd = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
-		if (!renumbered(b, fd))
-			return b->fd >= 0;
-	}
+	if (!renumbered(b, fd))
+		return b->fd >= 0;
 	*result = 0;
 	return false;
 }

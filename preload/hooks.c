@@ -75,7 +75,7 @@ HOOK int listen(int fd, int backlog)
 
 HOOK int close(int fd)
 {
-	if (ss_ownfd_is(fd)) {
+	if (ss_ownfd_is(fd) && ss_ownfd_still(fd)) {
 		errno = EBADF; /* the program never opened it */
 		return -1;
 	}

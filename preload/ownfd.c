@@ -54,6 +54,15 @@ bool ss_ownfd_forget(enum ss_ownfd which, int fd)
 	return replace(which, fd, -1);
 }
 
+bool ss_ownfd_still(int fd)
+{
+	struct ss_pins pins = { fd, ss_runtime.control };
+
+	return !ss_runtime_is_on() || fd != ss_ownfd(SS_OWNFD_SOCKHASH) ||
+	       ss_pins_is_sockhash(&pins, fd) ||
+	       !ss_ownfd_forget(SS_OWNFD_SOCKHASH, fd);
+}
+
 void ss_ownfd_yield(int fd)
 {
 	int saved_errno = errno, flags = fcntl(fd, F_GETFD), high;

@@ -40,6 +40,12 @@ void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit);
 /* The number @fd is somebody else's by now. False if we knew that already. */
 bool ss_ownfd_forget(enum ss_ownfd which, int fd);
 
+/*
+ * Whether the number @fd, one of ours, still is: raw system calls may have
+ * closed it, and it may be the program's by now (then it is forgotten).
+ */
+bool ss_ownfd_still(int fd);
+
 /* The program wants the number @fd for itself: ours moves elsewhere. */
 void ss_ownfd_yield(int fd);
 

@@ -36,13 +36,21 @@ struct ss_runtime ss_runtime;
 /*
  * state: SS_ASLEEP .. SS_OFF, atomic; who moves it to SS_STARTING starts.
  * disabled: SOCKSHUNT_DISABLE=1; constant after start-up.
- * owner: the process that this memory belongs to (a vfork child's differs).
+ * recovering: a thread is opening the pin again; the others' sockets stay on
+ * TCP meanwhile. Atomic.
+ * owner: the process that this memory belongs to (a vfork child's differs),
+ * from the first start on; so does watching_forks, for pthread_atfork(3).
  * loader: absolute path of the loader; "" if we could not tell where we are.
+ * conf_named: what SOCKSHUNT_CONF was at start-up; programs clear or overwrite
+ * their environment.
  */
 static int state;
 static bool disabled;
+static bool recovering;
 static pid_t owner;
+static bool watching_forks;
 static char loader[PATH_MAX];
+static char conf_named[PATH_MAX];
 
 static int get_state(void)
 {
@@ -203,7 +211,7 @@ static bool get_maps(const char *conf_file)
 
 static void start(void)
 {
-	const char *conf_file = ss_conf_file();
+	const char *conf_file = conf_named[0] ? conf_named : ss_conf_file();
 	struct ss_conf_error err;
 
 	ss_conf_defaults(&ss_runtime.conf);
@@ -221,6 +229,15 @@ static void start(void)
 	       ss_runtime.control->sockhash_id, ss_runtime.conf.pin_path);
 }
 
+/* Another thread may have been starting; it does not exist in the child. */
+static void after_fork_in_child(void)
+{
+	owner = getpid();
+	recovering = false;
+	if (get_state() == SS_STARTING)
+		set_state(SS_ASLEEP);
+}
+
 /* Starts, or waits while another thread does. */
 static void start_once(void)
 {
@@ -228,16 +245,19 @@ static void start_once(void)
 	sigset_t all, old;
 	int asleep = SS_ASLEEP, cancel;
 
-	if (!ss_runtime_owns_memory())
-		return; /* a vfork child: leave it to the parent */
 	/* A handler that connects would wait for the thread it interrupts. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	/* Nor may a cancelled thread leave the others waiting for ever. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (__atomic_compare_exchange_n(&state, &asleep, SS_STARTING, false,
-					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		owner = getpid();
+		if (!watching_forks)
+			pthread_atfork(NULL, NULL, after_fork_in_child);
+		watching_forks = true;
 		start();
+	}
 	while (get_state() == SS_STARTING)
 		nanosleep(&msec, NULL);
 	pthread_setcancelstate(cancel, NULL);
@@ -262,8 +282,9 @@ static bool reopen(int lost)
 	char why[256], line[512];
 	enum ss_pins_result result;
 
-	if (lost < 0 || !ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost))
-		return false;
+	if (ss_ownfd(SS_OWNFD_SOCKHASH) != lost)
+		return true; /* another thread was faster */
+	ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost);
 	result =
 		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
 	if (result == SS_PINS_OK &&
@@ -286,21 +307,16 @@ static bool reopen(int lost)
 
 bool ss_runtime_recover(int lost)
 {
-	bool ok;
+	bool ok = false;
 	int cancel;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	ok = reopen(lost);
+	if (!__atomic_exchange_n(&recovering, true, __ATOMIC_ACQUIRE)) {
+		ok = reopen(lost);
+		__atomic_store_n(&recovering, false, __ATOMIC_RELEASE);
+	}
 	pthread_setcancelstate(cancel, NULL);
 	return ok;
-}
-
-/* Another thread may have been starting; it does not exist in the child. */
-static void after_fork_in_child(void)
-{
-	owner = getpid();
-	if (get_state() == SS_STARTING)
-		set_state(SS_ASLEEP);
 }
 
 /* LD_PRELOAD may be relative, and the program may leave its directory. */
@@ -327,6 +343,7 @@ static void find_loader(void)
 __attribute__((constructor)) static void at_start_up(void)
 {
 	const char *disable = secure_getenv("SOCKSHUNT_DISABLE");
+	const char *conf_file = secure_getenv("SOCKSHUNT_CONF");
 
 	ss_real_bind_all();
 	if (disable && !strcmp(disable, "1")) {
@@ -334,8 +351,8 @@ __attribute__((constructor)) static void at_start_up(void)
 		set_state(SS_OFF);
 		return;
 	}
-	owner = getpid();
+	if (conf_file && strlen(conf_file) < sizeof(conf_named))
+		strcpy(conf_named, conf_file);
 	ss_log_remember_stderr();
 	find_loader();
-	pthread_atfork(NULL, NULL, after_fork_in_child);
 }

@@ -45,9 +45,9 @@ bool ss_runtime_is_disabled(void);
 void ss_runtime_off(const char *why);
 
 /*
- * The sockhash's descriptor @lost was taken away by a raw system call: opens
- * the pin again. False if that is not possible (then the shim is off), or if
- * another thread is at it.
+ * The sockhash's descriptor @lost (-1: known to be) was taken away by a raw
+ * system call: opens the pin again. False if that is not possible (then the
+ * shim is off), or if another thread is at it.
  */
 bool ss_runtime_recover(int lost);
 

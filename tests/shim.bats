@@ -112,6 +112,14 @@ same_as_on_tcp() {
 	same_as_on_tcp raw_close_range
 }
 
+@test "shim: closes its number when raw system calls made it the program's" {
+	same_as_on_tcp own_number_becomes_the_programs
+}
+
+@test "shim: keeps its configuration when the environment is cleared" {
+	same_as_on_tcp environment_cleared 100
+}
+
 @test "shim: what a vfork child closes stays open in the parent" {
 	same_as_on_tcp vfork_child_closes 200
 }

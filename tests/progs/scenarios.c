@@ -523,6 +523,31 @@ static void raw_close_range(void)
 	}
 }
 
+/* Closed by a raw system call, our number may become the program's. */
+static void own_number_becomes_the_programs(void)
+{
+	int a, b;
+
+	make_pair(AF_INET, &a, &b);
+	syscall(SYS_close_range, 3, ~0U, 0);
+	for (int fd = 900; fd < 1024; fd++) {
+		EXPECT(fcntl(0, F_DUPFD, fd) == fd);
+		EXPECT(!close(fd));
+		EXPECT(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
+	}
+	make_pair(AF_INET, &a, &b);
+	converse_and_close(a, b);
+}
+
+static void environment_cleared(void)
+{
+	int a, b;
+
+	clearenv();
+	make_pair(AF_INET, &a, &b);
+	converse_and_close(a, b);
+}
+
 /* A vfork child tidies its descriptors before exec; the parent's live on. */
 static void vfork_child_closes(void)
 {
@@ -735,11 +760,35 @@ static void cancelled_at_first_use(void)
 	converse_and_close(a, b);
 }
 
+static int reader_id; /* the thread that is about to read; atomic */
+
 static void *read_until_end(void *fd)
 {
 	char buf[16] = "";
 
+	__atomic_store_n(&reader_id, gettid(), __ATOMIC_RELEASE);
 	return (void *)recv(*(int *)fd, buf, sizeof(buf), 0);
+}
+
+static void wait_until_reader_sleeps(void)
+{
+	char name[64], line[256], *state = NULL;
+	int id, fd;
+
+	while (!(id = __atomic_exchange_n(&reader_id, 0, __ATOMIC_ACQUIRE)))
+		usleep(100);
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", id);
+	do {
+		ssize_t n;
+
+		usleep(100);
+		fd = open(name, O_RDONLY);
+		n = read(fd, line, sizeof(line) - 1);
+		close(fd);
+		EXPECT(n > 0);
+		line[n] = '\0';
+		state = strrchr(line, ')');
+	} while (!state || state[2] != 'S');
 }
 
 /*
@@ -761,7 +810,7 @@ static void number_reused_while_reading(void)
 		hear(b, "accelerated");
 		say(c, "SECRET");
 		EXPECT(!pthread_create(&thread, NULL, read_until_end, &fd));
-		usleep(2000);
+		wait_until_reader_sleeps();
 		EXPECT(!shutdown(b, SHUT_RDWR));
 		close(b);
 		d = accept(l, NULL, NULL);
@@ -1024,6 +1073,8 @@ static const struct {
 	SCENARIO(close_loop),
 	SCENARIO(dup2_everywhere),
 	SCENARIO(raw_close_range),
+	SCENARIO(own_number_becomes_the_programs),
+	SCENARIO(environment_cleared),
 	SCENARIO(vfork_child_closes),
 	SCENARIO(half_close_while_reading),
 	SCENARIO(signal_restarts),
