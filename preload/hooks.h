@@ -67,11 +67,13 @@ extern struct ss_real ss_real;
 /*
  * *@slot, after looking up @name behind us (RTLD_NEXT) if it is NULL. If the
  * C library has no such function, a stand-in that fails with ENOSYS.
- * Thread-safe; async-signal-safe once bound (ss_real_bind_all()).
+ * Thread-safe; async-signal-safe once bound, and otherwise as far as dlsym(3)
+ * is (where it finds the name, glibc's takes a recursive lock, and no memory).
  */
 void *ss_real_bind(void **slot, const char *name);
 
-/* Binds the whole list: at start-up, so that no hook calls dlsym(3) later. */
+/* Binds the whole list: when TCP is first used, so that no hook calls dlsym(3)
+ * later. Each look-up costs every exec of every program otherwise. */
 void ss_real_bind_all(void);
 
 #endif

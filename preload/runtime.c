@@ -253,6 +253,7 @@ static void start_once(void)
 	if (__atomic_compare_exchange_n(&state, &asleep, SS_STARTING, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		owner = getpid();
+		ss_real_bind_all();
 		if (!watching_forks)
 			pthread_atfork(NULL, NULL, after_fork_in_child);
 		watching_forks = true;
@@ -345,7 +346,9 @@ __attribute__((constructor)) static void at_start_up(void)
 	const char *disable = secure_getenv("SOCKSHUNT_DISABLE");
 	const char *conf_file = secure_getenv("SOCKSHUNT_CONF");
 
-	ss_real_bind_all();
+	/* What handlers of programs without TCP call; the rest follows. */
+	(void)REAL(read);
+	(void)REAL(close);
 	if (disable && !strcmp(disable, "1")) {
 		disabled = true;
 		set_state(SS_OFF);
