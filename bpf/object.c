@@ -12,11 +12,8 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "key.h"
 #include "selftest.h"
-
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
 
 #define VERDICT_PROBE SS_PROG_VERDICT "_probe" /* for kernels before 6.2 */
 
@@ -169,11 +166,8 @@ static bool kernel_casts(void)
 
 static bool has_netns_cookie(void)
 {
-	__u64 cookie;
-	socklen_t len = sizeof(cookie);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool has = fd >= 0 &&
-		   !getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	bool has = fd >= 0 && ss_key_netns(fd, false);
 
 	if (fd >= 0)
 		close(fd);

@@ -80,21 +80,6 @@ break_configuration() {
 	configure 'log_level = loud'
 }
 
-# publish: puts what the tests run where any user can read it.
-publish() {
-	local public=$BATS_TEST_TMPDIR/public
-
-	chmod 755 "$BATS_RUN_TMPDIR"
-	mkdir -p "$public/preload" "$public/tools"
-	cp "$SHIM" "${SHIM%/*}/sockshunt-loader" "$public/preload/"
-	cp "$SOCKSHUNT" "$public/tools/"
-	cp "$BIN/twoends" "$public/"
-	SHIM=$public/preload/libsockshunt.so
-	SOCKSHUNT=$public/tools/sockshunt
-	BIN=$public
-	SHIMMED=(env "LD_PRELOAD=$SHIM")
-}
-
 NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all
 	--bounding-set=-all)
 

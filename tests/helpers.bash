@@ -135,3 +135,19 @@ remove_cgroup() {
 	eventually rmdir "$CGROUP"
 	CGROUP=
 }
+
+# publish: puts what the tests run where any user can read it.
+publish() {
+	local public=$BATS_TEST_TMPDIR/public
+
+	chmod 755 "$BATS_RUN_TMPDIR"
+	mkdir -p "$public/preload" "$public/tools"
+	cp "$SHIM" "${SHIM%/*}/sockshunt-loader" "$public/preload/"
+	cp "$SOCKSHUNT" "$public/tools/"
+	cp "$BIN/twoends" "$public/"
+	SHIM=$public/preload/libsockshunt.so
+	SOCKSHUNT=$public/tools/sockshunt
+	BIN=$public
+	# shellcheck disable=SC2034 # for the suites
+	SHIMMED=(env "LD_PRELOAD=$SHIM")
+}

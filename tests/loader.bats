@@ -137,21 +137,6 @@ mount_bpffs() {
 	MOUNTED+=("$OWN_BPFFS")
 }
 
-# publish: puts what the tests run where any user can read it.
-publish() {
-	local public=$BATS_TEST_TMPDIR/public
-
-	chmod 755 "$BATS_RUN_TMPDIR"
-	mkdir -p "$public/preload" "$public/tools"
-	cp "$SHIM" "${SHIM%/*}/sockshunt-loader" "$public/preload/"
-	cp "$SOCKSHUNT" "$public/tools/"
-	cp "$BIN/twoends" "$public/"
-	SHIM=$public/preload/libsockshunt.so
-	SOCKSHUNT=$public/tools/sockshunt
-	BIN=$public
-	SHIMMED=(env "LD_PRELOAD=$SHIM")
-}
-
 # as_user GROUP [OPTION...] COMMAND...: nobody, in this group only.
 as_user() {
 	setpriv --reuid=65534 --regid="$1" --clear-groups "${@:2}"
@@ -391,9 +376,8 @@ naps_before_lock() {
 		readlink "/proc/$1"/fd/* | grep -qx "$PINS"
 }
 
-@test "load: waits for another loader, and not for one that was killed" {
-	local holder loader
-
+# Pids in the caller's holder and loader.
+load_behind_a_lock() {
 	mkdir "$PINS"
 	start flock --no-fork "$PINS" sleep 100
 	holder=${SERVERS[0]}
@@ -401,6 +385,12 @@ naps_before_lock() {
 	start "$SOCKSHUNT" load
 	loader=${SERVERS[1]}
 	eventually naps_before_lock "$loader"
+}
+
+@test "load: waits for another loader, and not for one that was killed" {
+	local holder loader
+
+	load_behind_a_lock
 	has_pins ""
 	kill -9 "$holder"
 	wait "$loader"
@@ -411,13 +401,7 @@ naps_before_lock() {
 @test "load: one that has waited for an unload loads afterwards" {
 	local holder loader
 
-	mkdir "$PINS"
-	start flock --no-fork "$PINS" sleep 100
-	holder=${SERVERS[0]}
-	eventually is_locked
-	start "$SOCKSHUNT" load
-	loader=${SERVERS[1]}
-	eventually naps_before_lock "$loader"
+	load_behind_a_lock
 	rmdir "$PINS" # the last that unload does before it lets go
 	kill -9 "$holder"
 	wait "$loader" || fail_with "$(cat "$LOG")"
