@@ -78,11 +78,12 @@ bpf/embed.o: bpf/embed.S bpf/sockshunt.bpf.o
 	$(call say,AS)
 	$(Q)$(CC) -c $< -o $@
 
-# Everything but the hooks is hidden; libc is the only dependency. Segments
-# not mapped and symbols not looked up make every exec cheaper.
+# Everything but the hooks is hidden; libc is the only dependency. A segment
+# less to map makes every exec cheaper; symbols are bound at once, because the
+# dynamic linker's way to do it later may overflow a small signal stack.
 preload/libsockshunt.so: $(SHIM_OBJS)
 	$(call say,LD)
-	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,lazy,-z,noseparate-code,--as-needed \
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,-z,noseparate-code,--as-needed \
 		-Wl,--exclude-libs,ALL \
 		-o $@ $(SHIM_OBJS) $(INIH)
 

@@ -28,11 +28,11 @@
  */
 static struct {
 	enum ss_log_level level;
-	char file[PATH_MAX]; /* "": standard error */
 	bool stderr_known;
 	dev_t stderr_dev;
 	ino_t stderr_ino;
 } state = { .level = SS_LOG_WARN };
+static char log_file[PATH_MAX]; /* "": standard error; apart, to stay in .bss */
 
 static const char *const level_names[] = {
 	[SS_LOG_OFF] = "off",	  [SS_LOG_ERROR] = "error",
@@ -97,9 +97,9 @@ void ss_log_init(enum ss_log_level level)
 
 	state.level = level;
 	bad_level = name && ss_log_parse_level(name, &state.level);
-	bad_file = file && strlen(file) >= sizeof(state.file);
+	bad_file = file && strlen(file) >= sizeof(log_file);
 	if (file && !bad_file)
-		strcpy(state.file, file);
+		strcpy(log_file, file);
 
 	/* Only now, so that the warnings obey both. */
 	if (bad_level)
@@ -160,7 +160,7 @@ static size_t format_line(char line[LINE_MAX_BYTES], enum ss_log_level level,
 static bool write_to_file(const char *line, size_t len)
 {
 	/* O_NONBLOCK: a FIFO without a reader must not stop the program. */
-	long fd = syscall(SYS_openat, AT_FDCWD, state.file,
+	long fd = syscall(SYS_openat, AT_FDCWD, log_file,
 			  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 				  O_NONBLOCK,
 			  0644);
@@ -201,7 +201,7 @@ void ss_log(enum ss_log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	len = format_line(line, level, fmt, args);
 	va_end(args);
-	if (!state.file[0] || !write_to_file(line, len))
+	if (!log_file[0] || !write_to_file(line, len))
 		write_to_stderr(line, len);
 	errno = saved_errno;
 }

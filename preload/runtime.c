@@ -34,6 +34,11 @@ enum {
 struct ss_runtime ss_runtime;
 
 /*
+ * Starting and recovering are done by one thread at a time, perhaps in a
+ * handler on a small signal stack: their buffers are static for that.
+ */
+
+/*
  * state: SS_ASLEEP .. SS_OFF, atomic; who moves it to SS_STARTING starts.
  * disabled: SOCKSHUNT_DISABLE=1; constant after start-up.
  * recovering: a thread is opening the pin again; the others' sockets stay on
@@ -151,7 +156,7 @@ static bool may_load(void)
 static bool load(const char *conf_file)
 {
 	struct ss_pins pins;
-	char why[256], line[512];
+	static char why[256], line[512];
 	int fds[2];
 
 	if (!may_load()) {
@@ -190,7 +195,7 @@ static bool load(const char *conf_file)
 static bool get_maps(const char *conf_file)
 {
 	struct ss_pins pins;
-	char why[256], line[512];
+	static char why[256], line[512];
 	enum ss_pins_result result;
 
 	result =
@@ -212,7 +217,7 @@ static bool get_maps(const char *conf_file)
 static void start(void)
 {
 	const char *conf_file = conf_named[0] ? conf_named : ss_conf_file();
-	struct ss_conf_error err;
+	static struct ss_conf_error err;
 
 	ss_conf_defaults(&ss_runtime.conf);
 	if (conf_file && ss_conf_read(&ss_runtime.conf, conf_file, &err)) {
@@ -280,7 +285,7 @@ bool ss_runtime_on(void)
 static bool reopen(int lost)
 {
 	struct ss_pins pins;
-	char why[256], line[512];
+	static char why[256], line[512];
 	enum ss_pins_result result;
 
 	if (ss_ownfd(SS_OWNFD_SOCKHASH) != lost)
