@@ -77,9 +77,15 @@ static bool renumbered(const struct ss_blocking *b, int fd)
 		       __ATOMIC_SEQ_CST);
 }
 
+static bool interrupted(const struct ss_blocking *b)
+{
+	return b->interruptions != ss_signals_interruptions();
+}
+
 /*
  * Holds the socket itself. False: nothing to repeat. A number that was closed
- * while it was read was shut down before, mostly: end of file.
+ * while it was read was shut down before, mostly: end of file. Or its reader
+ * was told to stop by a signal.
  */
 static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
 {
@@ -89,7 +95,10 @@ static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
 		b->fd = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
 	if (!renumbered(b, fd))
 		return b->fd >= 0;
-	*result = 0;
+	if (interrupted(b))
+		errno = EINTR;
+	else
+		*result = 0;
 	return false;
 }
 
@@ -101,7 +110,7 @@ static bool must_repeat(struct ss_blocking *b, int fd, ssize_t *result)
 		return true;
 	if (has_timeout(b->fd))
 		return false;
-	if (b->interruptions != ss_signals_interruptions()) {
+	if (interrupted(b)) {
 		errno = EINTR;
 		return false;
 	}
