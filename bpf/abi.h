@@ -12,18 +12,30 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 1
+#define SS_ABI	 2
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
- * (bpf_program_path) must export the first four.
+ * (bpf_program_path) must export sockhash and verdict.
  */
 #define SS_MAP_SOCKHASH "sockhash"
 #define SS_MAP_COUNTERS "counters"
 #define SS_PROG_VERDICT "sockshunt_verdict" /* sk_msg: the rule */
 #define SS_PROG_SOCKOPS "sockshunt_sockops" /* registers inside a cgroup */
 #define SS_PROG_MERGE	"sockshunt_merge"   /* sk_skb: merges the queues */
+#define SS_PROG_OWNERS	"sockshunt_owners"  /* filter: counts references */
+#define SS_MAP_MERGED	"merged"
 #define SS_MAP_CONTROL	"control"
+
+/* Of these, a process that registers sockets holds descriptors. */
+enum ss_object_kind {
+	SS_OBJECT_SOCKHASH,
+	SS_OBJECT_MERGED, /* optional: in our own object */
+	SS_OBJECT_OWNERS, /* likewise; a program */
+	SS_OBJECT_CONTROL,
+	SS_NR_OBJECTS,
+};
+#define SS_PIN_OWNERS	"owners"
 #define SS_LINK_SOCKOPS "sockops_link"
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -88,6 +100,7 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(unregistered_not_established, "sockets not established (yet)")       \
 	X(unregistered_out_of_scope, "sockets outside accelerated_ports")      \
 	X(unregistered_remote, "sockets whose peer is not on this host")       \
+	X(unregistered_options, "sockets with options that only TCP honours")  \
 	X(unregistered_other, "sockets left on TCP: other errors")
 
 #define SS_COUNTER_MEMBER(name, text) __u64 name;
@@ -95,6 +108,9 @@ struct ss_counters {
 	SS_COUNTERS(SS_COUNTER_MEMBER)
 };
 #define SS_NR_COUNTERS (sizeof(struct ss_counters) / sizeof(__u64))
+
+/* What SS_PROG_OWNERS answers at most, and for "cannot tell". */
+#define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */
 #define SS_MERGED      0x1 /* sk_skb attached: one receive queue */
@@ -129,7 +145,7 @@ struct ss_control {
 	__u32 magic;
 	__u32 abi;
 
-	__u32 sockhash_id; /* of the map pinned beside this one */
+	__u32 ids[SS_NR_OBJECTS]; /* of what is pinned here; 0: nothing */
 	__u32 flags;
 	__u32 state;
 	__u32 loader_pid;

@@ -71,6 +71,7 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u8 recvmsg_inq : 1;
+	bool is_mptcp;
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 snd_una;
@@ -103,9 +104,45 @@ struct sk_msg {
 	struct list_head list;
 };
 
+struct bpf_prog;
+
+struct sk_psock_progs {
+	struct bpf_prog *stream_verdict;
+};
+
 struct sk_psock {
+	struct sk_psock_progs progs;
 	struct sk_buff_head ingress_skb;
 	struct list_head ingress_msg;
+};
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+typedef struct {
+	atomic_long_t refcnt;
+} file_ref_t;
+
+struct file {
+	file_ref_t f_ref;
+};
+
+struct file___before_6_13 {
+	atomic_long_t f_count;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	struct files_struct *files;
 };
 
 struct bpf_sock_ops_kern {
@@ -114,9 +151,11 @@ struct bpf_sock_ops_kern {
 
 /* Bit numbers of sock_common.skc_flags; the values are relocated too. */
 enum sock_flags {
+	SOCK_URGINLINE = 2,
 	SOCK_RCVTSTAMP = 11,
 	SOCK_RCVTSTAMPNS = 12,
 	SOCK_TIMESTAMPING_RX_SOFTWARE = 15,
+	SOCK_ZEROCOPY = 21,
 };
 
 #pragma clang attribute pop

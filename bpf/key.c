@@ -104,13 +104,17 @@ static void merge_early_bytes(int fd)
 			NULL, NULL);
 }
 
-int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd, bool merged)
+int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd)
 {
 	__u64 value = (__u64)fd;
 
-	if (ss_bpf_map_update(sockhash_fd, key, &value, BPF_NOEXIST))
+	return ss_bpf_map_update(sockhash_fd, key, &value, BPF_NOEXIST);
+}
+
+int ss_key_merge(int merged_fd, const struct ss_key *key, int fd)
+{
+	if (ss_key_enter(merged_fd, key, fd))
 		return -1;
-	if (merged)
-		merge_early_bytes(fd);
+	merge_early_bytes(fd);
 	return 0;
 }

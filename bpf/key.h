@@ -35,14 +35,18 @@ int ss_key_of_socket(int fd, bool inode, struct ss_key *key);
 
 /*
  * Puts the socket @fd into the sockhash under @key, never in place of another
- * (that would destroy the other's unread bytes). With @merged (SS_MERGED) the
- * bytes that TCP has already queued are moved to the merged queue as well.
+ * (that would destroy the other's unread bytes).
  *
  * Returns 0, or -1 with errno from bpf(2): E2BIG full; EBUSY in a sockmap
  * already; EEXIST another socket has the key; EOPNOTSUPP not established.
  * Thread-safe, async-signal-safe.
  */
-int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd,
-		 bool merged);
+int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd);
+
+/*
+ * The same into the map of the merged (SS_MERGED), after the sockhash. Bytes
+ * that TCP has already queued are moved to the merged queue.
+ */
+int ss_key_merge(int merged_fd, const struct ss_key *key, int fd);
 
 #endif

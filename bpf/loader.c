@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "object.h"
+#include "sysbpf.h"
 
 #define BPFFS	       "/sys/fs/bpf" /* where every tool expects it */
 #define LOCK_WAIT_SECS 10
@@ -27,8 +28,8 @@
 
 /* All that may be below pin_path; control last, for it means "complete". */
 static const char *const pin_names[] = {
-	SS_LINK_SOCKOPS, SS_MAP_COUNTERS, SS_MAP_SOCKHASH,
-	NEW_CONTROL,	 SS_MAP_CONTROL,
+	SS_LINK_SOCKOPS, SS_MAP_COUNTERS, SS_MAP_SOCKHASH, SS_MAP_MERGED,
+	SS_PIN_OWNERS,	 NEW_CONTROL,	  SS_MAP_CONTROL,
 };
 #define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
 
@@ -255,13 +256,14 @@ out:
 static void describe(const struct ss_conf *conf, const struct ss_object *o,
 		     struct ss_control *control)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info);
+	union ss_bpf_info info;
 
-	bpf_obj_get_info_by_fd(o->sockhash_fd, &info, &len);
 	control->magic = SS_MAGIC;
 	control->abi = SS_ABI;
-	control->sockhash_id = info.id;
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (o->fds[i] >= 0 && !ss_bpf_info(o->fds[i], &info))
+			control->ids[i] = info.map.id;
+	}
 	control->flags = (o->merged ? SS_MERGED : 0) |
 			 (o->netns_inode ? SS_NETNS_INODE : 0) |
 			 (o->count_bytes ? SS_COUNT_BYTES : 0) |
@@ -296,11 +298,14 @@ static int pin_all(const struct ss_conf *conf, struct ss_object *o,
 	char from[SS_PIN_NAME_MAX], to[SS_PIN_NAME_MAX];
 
 	if (set_access(conf, conf->pin_path, 0700, 0010) ||
-	    pin(conf, o->counters_fd, SS_MAP_COUNTERS) ||
-	    pin(conf, o->sockhash_fd, SS_MAP_SOCKHASH))
+	    pin(conf, o->counters_fd, SS_MAP_COUNTERS))
 		return -1;
+	for (int i = 0; i < SS_OBJECT_CONTROL; i++) {
+		if (o->fds[i] >= 0 && pin(conf, o->fds[i], ss_pin_of(i)))
+			return -1;
+	}
 	attach_sockops(conf, o, control);
-	if (pin(conf, o->control_fd, NEW_CONTROL))
+	if (pin(conf, o->fds[SS_OBJECT_CONTROL], NEW_CONTROL))
 		return -1;
 	ss_pin_name(from, conf->pin_path, NEW_CONTROL);
 	ss_pin_name(to, conf->pin_path, SS_MAP_CONTROL);
@@ -312,7 +317,7 @@ static int pin_all(const struct ss_conf *conf, struct ss_object *o,
 }
 
 /* Loads; pins if @lock is a locked directory, else hands the maps over. */
-static int load(const struct ss_conf *conf, int lock, int private_fds[2])
+static int load(const struct ss_conf *conf, int lock, int *private_fds)
 {
 	struct ss_control *control;
 	struct ss_object object;
@@ -320,7 +325,7 @@ static int load(const struct ss_conf *conf, int lock, int private_fds[2])
 
 	if (ss_object_load(conf, &object))
 		return -1;
-	control = map_control(object.control_fd);
+	control = map_control(object.fds[SS_OBJECT_CONTROL]);
 	if (!control)
 		goto close;
 	describe(conf, &object, control);
@@ -329,9 +334,10 @@ static int load(const struct ss_conf *conf, int lock, int private_fds[2])
 		if (result)
 			remove_pins(conf->pin_path);
 	} else {
-		private_fds[0] = fcntl(object.sockhash_fd, F_DUPFD_CLOEXEC, 3);
-		private_fds[1] = fcntl(object.control_fd, F_DUPFD_CLOEXEC, 3);
-		result = private_fds[0] < 0 || private_fds[1] < 0 ? -1 : 1;
+		for (int i = 0; i < SS_NR_OBJECTS; i++)
+			private_fds[i] =
+				fcntl(object.fds[i], F_DUPFD_CLOEXEC, 3);
+		result = 1;
 	}
 	munmap(control, sizeof(*control));
 close:
@@ -378,7 +384,7 @@ static int load_locked(const struct ss_conf *conf, int lock)
 	}
 }
 
-int ss_load(const struct ss_conf *conf, int private_fds[2])
+int ss_load(const struct ss_conf *conf, int *private_fds)
 {
 	char why[512];
 	int lock, result;

@@ -26,10 +26,10 @@
  *
  * Returns 0; -1 if it failed; 1 if everything could be loaded but not pinned
  * (no bpffs, or no permission to write): then, if @private_fds is not NULL,
- * the sockhash and the control map are returned in it, and belong to the
- * caller (with NULL this is a failure too, and logged as such).
+ * descriptors of the objects are returned in it (SS_NR_OBJECTS, -1: there is
+ * none) and are the caller's (with NULL this is a failure, and logged so).
  */
-int ss_load(const struct ss_conf *conf, int private_fds[2]);
+int ss_load(const struct ss_conf *conf, int *private_fds);
 
 /*
  * Removes the pins at @conf's pin_path, and detaches sock_ops. Refused while

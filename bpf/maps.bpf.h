@@ -10,6 +10,22 @@ struct {
 	__type(value, __u64); /* 8 bytes: user space reads the socket cookie */
 } sockhash SEC(".maps");
 
+/*
+ * The sockets of the sockhash, under the same keys, whose TCP bytes are merged
+ * into the redirect queue. A map of its own, so that this can end (an option is
+ * set that only TCP's own queue honours) while the socket stays registered and
+ * loses no byte: a psock lives as long as one map has the socket.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536); /* loader: sockhash_max_entries */
+	__type(key, struct ss_key);
+	__type(value, __u64);
+} merged SEC(".maps");
+
+/* Whether this kernel merges: set by the loader after its self-test. */
+volatile __u32 merging = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

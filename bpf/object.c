@@ -127,6 +127,7 @@ static int check_object(const struct ss_conf *conf, struct ss_object *o)
 	o->verdict = find_program(o, SS_PROG_VERDICT);
 	o->sockops = find_program(o, SS_PROG_SOCKOPS);
 	o->merge = find_program(o, SS_PROG_MERGE);
+	o->owners = find_program(o, SS_PROG_OWNERS);
 	if (!map)
 		return missing(conf, "map", SS_MAP_SOCKHASH);
 	if (!o->verdict)
@@ -150,6 +151,13 @@ static int check_object(const struct ss_conf *conf, struct ss_object *o)
 		return -1;
 	if (o->merge &&
 	    check_program(conf, o->merge, SS_PROG_MERGE, BPF_PROG_TYPE_SK_SKB))
+		return -1;
+	if (o->owners && check_program(conf, o->owners, SS_PROG_OWNERS,
+				       BPF_PROG_TYPE_SOCKET_FILTER))
+		return -1;
+	map = find_map(o, SS_MAP_MERGED);
+	if (map && check_map(conf, map, SS_MAP_MERGED, BPF_MAP_TYPE_SOCKHASH,
+			     sizeof(struct ss_key), sizeof(__u64)))
 		return -1;
 	return 0;
 }
@@ -190,12 +198,13 @@ static void choose_verdict(struct ss_object *o)
 }
 
 /*
- * The object's read-only variables, by name. The object is compiled with
- * them in .rodata, whose BTF tells where each of them is.
+ * The object's variables, by name: in .rodata, until it is loaded, or .bss.
+ * The section's BTF tells where each of them is.
  */
-static void *rodata(const struct ss_object *o, const char *name)
+static void *variable(const struct ss_object *o, const char *section_name,
+		      const char *name)
 {
-	struct bpf_map *map = find_map(o, ".rodata");
+	struct bpf_map *map = find_map(o, section_name);
 	const struct btf *btf = bpf_object__btf(o->obj);
 	const struct btf_type *section;
 	const struct btf_var_secinfo *var;
@@ -206,7 +215,7 @@ static void *rodata(const struct ss_object *o, const char *name)
 	if (!map || !btf)
 		return NULL;
 	data = (char *)bpf_map__initial_value(map, &size);
-	id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	id = btf__find_by_name_kind(btf, section_name, BTF_KIND_DATASEC);
 	if (!data || id < 0)
 		return NULL;
 	section = btf__type_by_id(btf, id);
@@ -223,7 +232,7 @@ static void *rodata(const struct ss_object *o, const char *name)
 
 static void set_flag(const struct ss_object *o, const char *name, __u32 value)
 {
-	__u32 *flag = rodata(o, name);
+	__u32 *flag = variable(o, ".rodata", name);
 
 	if (flag)
 		*flag = value;
@@ -231,7 +240,7 @@ static void set_flag(const struct ss_object *o, const char *name, __u32 value)
 
 static void set_ports(const struct ss_conf *conf, const struct ss_object *o)
 {
-	__u64 *bits = rodata(o, "port_bits");
+	__u64 *bits = variable(o, ".rodata", "port_bits");
 
 	set_flag(o, "all_ports", !conf->nr_accelerated_ports);
 	if (!bits)
@@ -274,44 +283,95 @@ static int map_or_new(const struct ss_object *o, const char *name,
 	return bpf_map_create(type, name, sizeof(__u32), value_size, 1, &opts);
 }
 
-static int open_maps(struct ss_object *o)
+static int open_objects(struct ss_object *o)
 {
-	o->sockhash_fd = bpf_map__fd(find_map(o, SS_MAP_SOCKHASH));
+	struct bpf_map *merged = find_map(o, SS_MAP_MERGED);
+
+	o->fds[SS_OBJECT_SOCKHASH] = bpf_map__fd(find_map(o, SS_MAP_SOCKHASH));
+	o->fds[SS_OBJECT_MERGED] = merged ? bpf_map__fd(merged) : -1;
+	o->fds[SS_OBJECT_OWNERS] = o->owners ? bpf_program__fd(o->owners) : -1;
 	o->counters_fd =
 		map_or_new(o, SS_MAP_COUNTERS, BPF_MAP_TYPE_PERCPU_ARRAY,
 			   sizeof(struct ss_counters), 0, &o->own_counters);
-	o->control_fd = map_or_new(o, SS_MAP_CONTROL, BPF_MAP_TYPE_ARRAY,
-				   sizeof(struct ss_control), BPF_F_MMAPABLE,
-				   &o->own_control);
-	return o->counters_fd < 0 || o->control_fd < 0 ? -errno : 0;
+	o->fds[SS_OBJECT_CONTROL] =
+		map_or_new(o, SS_MAP_CONTROL, BPF_MAP_TYPE_ARRAY,
+			   sizeof(struct ss_control), BPF_F_MMAPABLE,
+			   &o->own_control);
+	return o->counters_fd < 0 || o->fds[SS_OBJECT_CONTROL] < 0 ? -errno : 0;
 }
 
-static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
+static void set_size(const struct ss_object *o, const char *name,
+		     unsigned int entries)
+{
+	struct bpf_map *map = find_map(o, name);
+
+	if (map)
+		bpf_map__set_max_entries(map, entries);
+}
+
+/* A kernel that rejects one of these is served without it. */
+static bool leave_out_optional(struct ss_object *o)
+{
+	bool any = o->merge || o->owners;
+
+	if (o->merge)
+		bpf_program__set_autoload(o->merge, false);
+	if (o->owners)
+		bpf_program__set_autoload(o->owners, false);
+	o->merge = NULL;
+	o->owners = NULL;
+	return any;
+}
+
+/* Returns 0 or a negative errno; 1: reported already. */
+static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
+			 bool optional)
 {
 	int err;
 
 	o->obj = open_object(conf);
 	if (!o->obj)
-		return -1;
-	if (check_object(conf, o))
-		goto close;
+		return 1;
+	if (check_object(conf, o)) {
+		bpf_object__close(o->obj);
+		return 1;
+	}
+	if (!optional)
+		leave_out_optional(o);
 	choose_verdict(o);
 	set_flag(o, "netns_inode", o->netns_inode);
 	set_flag(o, "count_bytes", o->count_bytes);
 	set_ports(conf, o);
-	bpf_map__set_max_entries(find_map(o, SS_MAP_SOCKHASH),
-				 conf->sockhash_max_entries);
+	set_size(o, SS_MAP_SOCKHASH, conf->sockhash_max_entries);
+	set_size(o, SS_MAP_MERGED, conf->sockhash_max_entries);
 	err = bpf_object__load(o->obj);
-	if (!err)
-		err = open_maps(o);
+	if (err)
+		bpf_object__close(o->obj);
+	return err;
+}
+
+static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
+{
+	int err = open_and_load(conf, o, true);
+
+	if (err < 0 && err != -EPERM && (o->merge || o->owners)) {
+		ss_log(SS_LOG_INFO, "loading again without optional programs");
+		err = open_and_load(conf, o, false);
+	}
+	if (err > 0)
+		return -1;
+	if (err)
+		goto explain;
+	err = open_objects(o);
 	if (!err)
 		err = bpf_prog_attach(bpf_program__fd(o->verdict),
-				      o->sockhash_fd, BPF_SK_MSG_VERDICT, 0);
+				      o->fds[SS_OBJECT_SOCKHASH],
+				      BPF_SK_MSG_VERDICT, 0);
 	if (!err)
 		return 0;
-	explain_load_failure(conf, err);
-close:
 	bpf_object__close(o->obj);
+explain:
+	explain_load_failure(conf, err);
 	return -1;
 }
 
@@ -320,25 +380,25 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 {
 	int prog, err;
 
-	if (!o->merge) {
+	__u32 *merging = variable(o, ".bss", "merging");
+
+	if (!o->merge || !merging || o->fds[SS_OBJECT_MERGED] < 0) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
-			 "the object has no program '%s'", SS_PROG_MERGE);
+			 "the object has no program '%s', or it does not load",
+			 SS_PROG_MERGE);
 		return;
 	}
 	prog = bpf_program__fd(o->merge);
-	err = bpf_prog_attach(prog, t->sockhash_fd, BPF_SK_SKB_STREAM_VERDICT,
-			      0);
+	t->merged_fd = o->fds[SS_OBJECT_MERGED];
+	err = bpf_prog_attach(prog, t->merged_fd, BPF_SK_SKB_STREAM_VERDICT, 0);
 	if (err) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
 			 "cannot attach: %s", strerror(-err));
 		return;
 	}
-	t->merged = true;
 	o->merged =
 		ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason));
-	if (!o->merged)
-		bpf_prog_detach2(prog, t->sockhash_fd,
-				 BPF_SK_SKB_STREAM_VERDICT);
+	*merging = o->merged;
 }
 
 static void forget_counts(const struct ss_object *o)
@@ -373,7 +433,8 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 		return -1;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	test = (struct ss_selftest){ .sockhash_fd = o->sockhash_fd,
+	test = (struct ss_selftest){ .sockhash_fd = o->fds[SS_OBJECT_SOCKHASH],
+				     .merged_fd = -1,
 				     .counters_fd = o->counters_fd,
 				     .netns_inode = o->netns_inode };
 	charges = ss_selftest_charges(&test, why, sizeof(why));
@@ -384,7 +445,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 		o->count_bytes = true;
 		if (load_and_attach(conf, o))
 			return -1;
-		test.sockhash_fd = o->sockhash_fd;
+		test.sockhash_fd = o->fds[SS_OBJECT_SOCKHASH];
 		test.counters_fd = o->counters_fd;
 	}
 	if (charges < 0) {
@@ -405,6 +466,6 @@ void ss_object_close(struct ss_object *o)
 	if (o->own_counters)
 		close(o->counters_fd);
 	if (o->own_control)
-		close(o->control_fd);
+		close(o->fds[SS_OBJECT_CONTROL]);
 	bpf_object__close(o->obj);
 }

@@ -17,9 +17,9 @@ struct ss_object {
 	struct bpf_program *verdict;
 	struct bpf_program *sockops; /* NULL: a custom object has none */
 	struct bpf_program *merge;   /* likewise */
-	int sockhash_fd;
+	struct bpf_program *owners;  /* likewise */
+	int fds[SS_NR_OBJECTS];	     /* -1: there is none */
 	int counters_fd;
-	int control_fd;
 	bool own_counters; /* descriptors made here, not the object's */
 	bool own_control;
 	bool netns_inode;

@@ -2,6 +2,7 @@
 #include "pins.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,40 @@
 void ss_pin_name(char *buf, const char *dir, const char *name)
 {
 	snprintf(buf, SS_PIN_NAME_MAX, "%s/%s", dir, name);
+}
+
+static const char *const pin_names[] = {
+	[SS_OBJECT_SOCKHASH] = SS_MAP_SOCKHASH,
+	[SS_OBJECT_MERGED] = SS_MAP_MERGED,
+	[SS_OBJECT_OWNERS] = SS_PIN_OWNERS,
+	[SS_OBJECT_CONTROL] = SS_MAP_CONTROL,
+};
+
+const char *ss_pin_of(enum ss_object_kind kind)
+{
+	return pin_names[kind];
+}
+
+static bool is_optional(enum ss_object_kind kind)
+{
+	return kind == SS_OBJECT_MERGED || kind == SS_OBJECT_OWNERS;
+}
+
+int ss_pins_identify(int fd)
+{
+	union ss_bpf_info info;
+
+	if (ss_bpf_info(fd, &info))
+		return -1;
+	/* The kernel keeps 15 bytes of a name. */
+	if (!strncmp(info.prog.name, SS_PROG_OWNERS, BPF_OBJ_NAME_LEN - 1))
+		return SS_OBJECT_OWNERS;
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (i != SS_OBJECT_OWNERS &&
+		    !strcmp(info.map.name, pin_names[i]))
+			return i;
+	}
+	return -1;
 }
 
 /* The control map's head is the same in every ABI; check before the rest. */
@@ -48,20 +83,35 @@ static enum ss_pins_result check_abi(int fd, const struct bpf_map_info *info,
 	return result;
 }
 
-enum ss_pins_result ss_pins_adopt(int sockhash_fd, int control_fd,
+/* Ids are never reused soon: this also notices an unload and a load between
+ * the opening of two pins. */
+static bool belong_together(const int fds[SS_NR_OBJECTS],
+			    const struct ss_control *control)
+{
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (fds[i] < 0 && is_optional(i) && !control->ids[i])
+			continue;
+		if (!ss_pins_is(control, i, fds[i]))
+			return false;
+	}
+	return true;
+}
+
+enum ss_pins_result ss_pins_adopt(const int fds[SS_NR_OBJECTS],
 				  struct ss_pins *pins, char *why,
 				  size_t why_size)
 {
-	struct bpf_map_info info;
+	union ss_bpf_info info;
 	struct ss_control *control;
 	enum ss_pins_result result;
+	int control_fd = fds[SS_OBJECT_CONTROL];
 
-	if (ss_bpf_map_info(control_fd, &info)) {
+	if (ss_bpf_info(control_fd, &info)) {
 		snprintf(why, why_size, "cannot inspect the control map: %s",
 			 strerror(errno));
 		return SS_PINS_BROKEN;
 	}
-	result = check_abi(control_fd, &info, why, why_size);
+	result = check_abi(control_fd, &info.map, why, why_size);
 	if (result != SS_PINS_OK)
 		return result;
 	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
@@ -71,15 +121,12 @@ enum ss_pins_result ss_pins_adopt(int sockhash_fd, int control_fd,
 			 strerror(errno));
 		return SS_PINS_DENIED;
 	}
-	/* Ids are never reused soon: this also notices an unload and a load
-	 * between the opening of the two pins. */
-	if (ss_bpf_map_info(sockhash_fd, &info) ||
-	    info.id != control->sockhash_id) {
+	if (!belong_together(fds, control)) {
 		snprintf(why, why_size, "the sockhash is being reloaded");
 		munmap(control, sizeof(*control));
 		return SS_PINS_BROKEN;
 	}
-	pins->sockhash_fd = sockhash_fd;
+	memcpy(pins->fds, fds, sizeof(pins->fds));
 	pins->control = control;
 	return SS_PINS_OK;
 }
@@ -96,43 +143,59 @@ static enum ss_pins_result cannot_open(const char *path, char *why,
 	return SS_PINS_DENIED;
 }
 
-enum ss_pins_result ss_pins_open(const char *dir, struct ss_pins *pins,
-				 char *why, size_t why_size)
+static void close_all(const int fds[SS_NR_OBJECTS])
+{
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+/* The control map first, which tells by its absence that nothing is there. */
+static enum ss_pins_result open_all(const char *dir, int fds[SS_NR_OBJECTS],
+				    char *why, size_t why_size)
 {
 	char path[SS_PIN_NAME_MAX];
 	enum ss_pins_result result;
-	int control_fd, sockhash_fd;
 
-	ss_pin_name(path, dir, SS_MAP_CONTROL);
-	control_fd = ss_bpf_obj_get(path);
-	if (control_fd < 0)
-		return cannot_open(path, why, why_size);
-	ss_pin_name(path, dir, SS_MAP_SOCKHASH);
-	sockhash_fd = ss_bpf_obj_get(path);
-	if (sockhash_fd < 0) {
+	for (int i = 0; i < SS_NR_OBJECTS; i++)
+		fds[i] = -1;
+	for (int i = SS_NR_OBJECTS; i-- > 0;) {
+		ss_pin_name(path, dir, pin_names[i]);
+		fds[i] = ss_bpf_obj_get(path);
+		if (fds[i] >= 0 || (errno == ENOENT && is_optional(i)))
+			continue;
 		result = cannot_open(path, why, why_size);
-		if (result == SS_PINS_ABSENT)
+		if (result == SS_PINS_ABSENT && i != SS_OBJECT_CONTROL)
 			result = SS_PINS_BROKEN;
-	} else {
-		result = ss_pins_adopt(sockhash_fd, control_fd, pins, why,
-				       why_size);
-		if (result != SS_PINS_OK)
-			close(sockhash_fd);
+		return result;
 	}
-	close(control_fd);
+	return SS_PINS_OK;
+}
+
+enum ss_pins_result ss_pins_open(const char *dir, struct ss_pins *pins,
+				 char *why, size_t why_size)
+{
+	int fds[SS_NR_OBJECTS];
+	enum ss_pins_result result = open_all(dir, fds, why, why_size);
+
+	if (result == SS_PINS_OK)
+		result = ss_pins_adopt(fds, pins, why, why_size);
+	if (result != SS_PINS_OK)
+		close_all(fds);
 	return result;
 }
 
 void ss_pins_close(struct ss_pins *pins)
 {
 	munmap(pins->control, sizeof(*pins->control));
-	close(pins->sockhash_fd);
+	close_all(pins->fds);
 }
 
-int ss_pins_is_sockhash(const struct ss_pins *pins, int fd)
+int ss_pins_is(const struct ss_control *control, enum ss_object_kind kind,
+	       int fd)
 {
-	struct bpf_map_info info;
+	union ss_bpf_info info;
 
-	return !ss_bpf_map_info(fd, &info) &&
-	       info.id == pins->control->sockhash_id;
+	return !ss_bpf_info(fd, &info) && info.map.id == control->ids[kind];
 }

@@ -11,7 +11,7 @@
 #include "abi.h"
 
 struct ss_pins {
-	int sockhash_fd;	    /* close-on-exec */
+	int fds[SS_NR_OBJECTS];	    /* close-on-exec; -1: there is none */
 	struct ss_control *control; /* shared mapping; outlives descriptors */
 };
 
@@ -33,18 +33,25 @@ enum ss_pins_result ss_pins_open(const char *dir, struct ss_pins *pins,
 				 char *why, size_t why_size);
 
 /*
- * The same for descriptors of the two maps. On SS_PINS_OK @sockhash_fd
- * belongs to @pins; @control_fd stays the caller's in any case.
+ * The same for descriptors of the objects (-1: there is none). They belong to
+ * @pins on SS_PINS_OK, else they stay the caller's.
  */
-enum ss_pins_result ss_pins_adopt(int sockhash_fd, int control_fd,
+enum ss_pins_result ss_pins_adopt(const int fds[SS_NR_OBJECTS],
 				  struct ss_pins *pins, char *why,
 				  size_t why_size);
 
 /* Undoes either. Connections that are registered stay so. */
 void ss_pins_close(struct ss_pins *pins);
 
-/* Whether @fd still is the map that @pins knows, not a reused number. */
-int ss_pins_is_sockhash(const struct ss_pins *pins, int fd);
+/* Whether @fd still is that object of @control, not a reused number. */
+int ss_pins_is(const struct ss_control *control, enum ss_object_kind kind,
+	       int fd);
+
+/* The name of an object's pin. */
+const char *ss_pin_of(enum ss_object_kind kind);
+
+/* Which object @fd is, by the name it was loaded with; -1: none of ours. */
+int ss_pins_identify(int fd);
 
 /* "@dir/@name" into @buf of 512 bytes; longer than any configured path. */
 #define SS_PIN_NAME_MAX 512

@@ -86,7 +86,8 @@ static bool enter(const struct ss_selftest *t, int fd)
 	struct ss_key key;
 
 	return !ss_key_of_socket(fd, t->netns_inode, &key) &&
-	       !ss_key_enter(t->sockhash_fd, &key, fd, t->merged);
+	       !ss_key_enter(t->sockhash_fd, &key, fd) &&
+	       (t->merged_fd < 0 || !ss_key_merge(t->merged_fd, &key, fd));
 }
 
 static __u64 redirected(const struct ss_selftest *t)

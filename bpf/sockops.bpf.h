@@ -45,13 +45,18 @@ static __always_inline bool registering(void)
 }
 
 /* @ops->sk, which is a request socket before the connection is accepted. */
-static __always_inline void key_of_ops(struct ss_key *key,
-				       struct bpf_sock_ops *ops)
+static __always_inline void *sock_of_ops(struct bpf_sock_ops *ops)
 {
 	struct bpf_sock_ops_kern *kops = (void *)ops;
 	const bool direct = false;
 
-	key_of(key, READ(kops, sk), direct);
+	return READ(kops, sk);
+}
+
+static __always_inline void key_of_ops(struct ss_key *key,
+				       struct bpf_sock_ops *ops)
+{
+	key_of(key, sock_of_ops(ops), false);
 }
 
 static __always_inline void announce(const struct ss_key *client)
@@ -84,6 +89,8 @@ static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 	switch (err) {
 	case 0:
 		COUNT(registered);
+		if (merging)
+			bpf_sock_hash_update(ops, &merged, self, BPF_NOEXIST);
 		break;
 	case -E2BIG:
 		COUNT(unregistered_full);
@@ -108,6 +115,8 @@ static __always_inline void established(struct bpf_sock_ops *ops,
 		COUNT(unregistered_out_of_scope);
 	else if (!have_met(client))
 		COUNT(unregistered_remote);
+	else if (keeps_tcp(sock_of_ops(ops), false))
+		COUNT(unregistered_options);
 	else if (registering())
 		enter(ops, self);
 }

@@ -5,6 +5,7 @@
  *   sockshunt_verdict  sk_msg    decides for each message: peer or TCP
  *   sockshunt_sockops  sock_ops  registers same-host sockets of a cgroup
  *   sockshunt_merge    sk_skb    puts TCP's bytes into the redirect queue
+ *   sockshunt_owners   filter    tells a process who else holds its socket
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -18,6 +19,7 @@
 #include "kernel_types.h"
 #include "key.bpf.h"
 #include "maps.bpf.h"
+#include "options.bpf.h"
 #ifdef SS_NAIVE
 #include "naive.bpf.h"
 #else
@@ -27,5 +29,6 @@
 #include "merge.bpf.h"
 #endif
 #include "sockops.bpf.h"
+#include "owners.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

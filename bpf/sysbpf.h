@@ -62,8 +62,14 @@ static inline int ss_bpf_map_lookup(int map_fd, const void *key, void *value)
 	return ss_sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
 }
 
+/* Type and id are at the same place in both. */
+union ss_bpf_info {
+	struct bpf_map_info map;
+	struct bpf_prog_info prog;
+};
+
 /* Fails with EINVAL if @fd is open but no BPF object. */
-static inline int ss_bpf_map_info(int fd, struct bpf_map_info *info)
+static inline int ss_bpf_info(int fd, union ss_bpf_info *info)
 {
 	union bpf_attr attr;
 

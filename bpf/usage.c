@@ -13,7 +13,7 @@ unsigned int ss_max_entries(const struct ss_pins *pins)
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
 
-	if (bpf_obj_get_info_by_fd(pins->sockhash_fd, &info, &len))
+	if (bpf_obj_get_info_by_fd(pins->fds[SS_OBJECT_SOCKHASH], &info, &len))
 		return 0;
 	return info.max_entries;
 }
@@ -24,13 +24,13 @@ unsigned int ss_count_entries(const struct ss_pins *pins)
 	unsigned int n = 0, max = ss_max_entries(pins);
 
 	/* A key that vanishes meanwhile restarts the walk: hence the bound. */
-	if (bpf_map_get_next_key(pins->sockhash_fd, NULL, &next))
+	if (bpf_map_get_next_key(pins->fds[SS_OBJECT_SOCKHASH], NULL, &next))
 		return 0;
 	do {
 		key = next;
 		n++;
-	} while (n < max &&
-		 !bpf_map_get_next_key(pins->sockhash_fd, &key, &next));
+	} while (n < max && !bpf_map_get_next_key(pins->fds[SS_OBJECT_SOCKHASH],
+						  &key, &next));
 	return n;
 }
 

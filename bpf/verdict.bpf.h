@@ -74,16 +74,16 @@ static __always_inline bool drained(struct sock *b, bool direct)
 	return (unsigned long)READ(psock, ingress_msg.next) == head;
 }
 
-static __always_inline bool wants_timestamps(struct sock *b, bool direct)
+/*
+ * B's TCP bytes go to the queue that redirected ones are in, or this kernel
+ * keeps two. Taken out of it, a socket wants TCP's own queue from then on.
+ */
+static __always_inline bool merged_as_all(struct sock *b, bool direct)
 {
-	unsigned long flags = READ(b, __sk_common.skc_flags);
-	unsigned long mask =
-		1UL << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMP) |
-		1UL << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMPNS) |
-		1UL << bpf_core_enum_value(enum sock_flags,
-					   SOCK_TIMESTAMPING_RX_SOFTWARE);
+	struct sk_psock *psock =
+		KERNEL(struct sk_psock, (void *)psock_of(b, direct));
 
-	return (flags & mask) || READ_BITS(b, sk_tsflags);
+	return !merging || READ(psock, progs.stream_verdict);
 }
 
 /* Neither end needs anything that only TCP's own path provides. */
@@ -102,8 +102,7 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 	       !READ(a, sk_err) && !READ(b, sk_err) &&
 	       !(READ_BITS(a, sk_shutdown) & SEND_SHUTDOWN) &&
 	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
-	       READ(b, sk_rcvlowat) <= 1 && READ(b, sk_peek_off) < 0 &&
-	       !wants_timestamps(b, direct) && !READ_BITS(tb, recvmsg_inq);
+	       !wants_tcp(tb, direct) && merged_as_all(b, direct);
 }
 
 /*

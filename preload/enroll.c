@@ -7,6 +7,7 @@
 
 #include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
+#include "hooks.h"
 #include "hosts.h"
 #include "ownfd.h"
 #include "runtime.h"
@@ -74,20 +75,33 @@ static bool is_local(const struct ss_key *key)
 	       ss_hosts_know(key->remote_ip);
 }
 
+/* A complaint about the map (by @errno), which is not ours any more? */
+static bool recovered(enum ss_object_kind which, int map)
+{
+	return (errno == EBADF || errno == EINVAL) &&
+	       !ss_pins_is(ss_runtime.control, which, map) &&
+	       ss_runtime_recover(which, map);
+}
+
 static int enter(const struct ss_key *key, int fd)
 {
-	bool merged = ss_runtime.control->flags & SS_MERGED;
-	int map = ss_ownfd(SS_OWNFD_SOCKHASH);
-	struct ss_pins pins = { map, ss_runtime.control };
+	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
 
-	if (!ss_key_enter(map, key, fd, merged))
+	if (!ss_key_enter(map, key, fd))
 		return 0;
-	/* No complaint about the socket, perhaps one about the map? */
-	if ((errno == EBADF || errno == EINVAL) &&
-	    !ss_pins_is_sockhash(&pins, map) && ss_runtime_recover(map))
-		return ss_key_enter(ss_ownfd(SS_OWNFD_SOCKHASH), key, fd,
-				    merged);
+	if (recovered(SS_OBJECT_SOCKHASH, map))
+		return ss_key_enter(ss_ownfd(SS_OBJECT_SOCKHASH), key, fd);
 	return -1;
+}
+
+/* If this fails, the verdict keeps the socket on TCP. */
+static void merge(const struct ss_key *key, int fd)
+{
+	int map = ss_ownfd(SS_OBJECT_MERGED);
+
+	if (ss_runtime.control->flags & SS_MERGED &&
+	    ss_key_merge(map, key, fd) && recovered(SS_OBJECT_MERGED, map))
+		ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), key, fd);
 }
 
 static void tell_full(void)
@@ -123,6 +137,7 @@ static int enroll(int fd)
 	if (ss_runtime.control->state != SS_STATE_ON)
 		return 0;
 	if (!enter(&key, fd)) {
+		merge(&key, fd);
 		COUNT(registered);
 		return 0;
 	}
@@ -179,6 +194,17 @@ bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len)
 	}
 }
 
+bool ss_enroll_is_registered(int fd, struct ss_key *key)
+{
+	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
+	__u64 cookie = 0, entered = 0;
+	socklen_t len = sizeof(cookie);
+
+	return ss_runtime_is_on() && !ss_key_of_socket(fd, inode(), key) &&
+	       !REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) &&
+	       !ss_bpf_map_lookup(map, key, &entered) && entered == cookie;
+}
+
 /*
  * connect(AF_UNSPEC) does not take a socket out of the sockhash: connected
  * again, it would be found under its old key. Unread bytes are dropped by TCP
@@ -186,15 +212,12 @@ bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len)
  */
 static void leave(int fd)
 {
-	int map = ss_ownfd(SS_OWNFD_SOCKHASH);
-	__u64 cookie = 0, entered = 0;
-	socklen_t len = sizeof(cookie);
 	struct ss_key key;
 
-	if (!ss_key_of_socket(fd, inode(), &key) &&
-	    !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) &&
-	    !ss_bpf_map_lookup(map, &key, &entered) && entered == cookie)
-		ss_bpf_map_delete(map, &key);
+	if (!ss_enroll_is_registered(fd, &key))
+		return;
+	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_SOCKHASH), &key);
+	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), &key);
 }
 
 void ss_enroll_before_connect(int fd, const struct sockaddr *addr)

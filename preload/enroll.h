@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "../bpf/abi.h"
+
 /* A connected socket came from accept(2). */
 void ss_enroll_accepted(int fd);
 
@@ -28,5 +30,8 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result);
 /* A non-blocking connect(2) on this number may have finished by now. */
 bool ss_enroll_is_pending(int fd);
 void ss_enroll_pending(int fd);
+
+/* Whether the socket @fd is in the sockhash now; @key: under which key. */
+bool ss_enroll_is_registered(int fd, struct ss_key *key);
 
 #endif

@@ -10,7 +10,7 @@
 #include "hooks.h"
 #include "runtime.h"
 
-int ss_ownfds[SS_NR_OWNFDS] = { -1, -1 };
+int ss_ownfds[SS_NR_OBJECTS] = { -1, -1, -1, -1 };
 
 /*
  * High enough to be out of the way, low enough that neither select(2)'s set
@@ -32,7 +32,7 @@ static int duplicate_high(int fd, int cloexec)
 	return fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, ss_ownfd_base());
 }
 
-void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit)
+void ss_ownfd_keep(enum ss_object_kind which, int fd, bool inherit)
 {
 	int high = duplicate_high(fd, !inherit);
 
@@ -43,24 +43,29 @@ void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit)
 	__atomic_store_n(&ss_ownfds[which], high, __ATOMIC_RELEASE);
 }
 
-static bool replace(enum ss_ownfd which, int from, int to)
+static bool replace(enum ss_object_kind which, int from, int to)
 {
 	return __atomic_compare_exchange_n(&ss_ownfds[which], &from, to, false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-bool ss_ownfd_forget(enum ss_ownfd which, int fd)
+bool ss_ownfd_forget(enum ss_object_kind which, int fd)
 {
 	return replace(which, fd, -1);
 }
 
 bool ss_ownfd_still(int fd)
 {
-	struct ss_pins pins = { fd, ss_runtime.control };
-
-	return !ss_runtime_is_on() || fd != ss_ownfd(SS_OWNFD_SOCKHASH) ||
-	       ss_pins_is_sockhash(&pins, fd) ||
-	       !ss_ownfd_forget(SS_OWNFD_SOCKHASH, fd);
+	if (!ss_runtime_is_on())
+		return true;
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (fd == ss_ownfd((enum ss_object_kind)i) &&
+		    !ss_pins_is(ss_runtime.control, (enum ss_object_kind)i,
+				fd) &&
+		    ss_ownfd_forget((enum ss_object_kind)i, fd))
+			return false;
+	}
+	return true;
 }
 
 void ss_ownfd_yield(int fd)
@@ -71,8 +76,8 @@ void ss_ownfd_yield(int fd)
 	 * to its own must not be believed by the parent. */
 	if (flags >= 0 && ss_runtime_owns_memory()) {
 		high = duplicate_high(fd, flags & FD_CLOEXEC);
-		for (int i = 0; i < SS_NR_OWNFDS; i++)
-			replace((enum ss_ownfd)i, fd, high);
+		for (int i = 0; i < SS_NR_OBJECTS; i++)
+			replace((enum ss_object_kind)i, fd, high);
 	}
 	errno = saved_errno;
 }
@@ -84,8 +89,11 @@ static bool in_range(int fd, unsigned int first, unsigned int last)
 
 bool ss_ownfd_in_range(unsigned int first, unsigned int last)
 {
-	return in_range(ss_ownfd(SS_OWNFD_SOCKHASH), first, last) ||
-	       in_range(ss_ownfd(SS_OWNFD_CONTROL), first, last);
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		if (in_range(ss_ownfd((enum ss_object_kind)i), first, last))
+			return true;
+	}
+	return false;
 }
 
 /* close_range(2) appeared in 5.9; before, as glibc's closefrom(3), a loop. */
@@ -109,28 +117,31 @@ static int close_span(unsigned int first, unsigned int last, int flags)
 	return result;
 }
 
+/* The lowest of ours from @from on; -1: none. */
+static int next_own(unsigned int from, unsigned int last)
+{
+	int lowest = -1, fd;
+
+	for (int i = 0; i < SS_NR_OBJECTS; i++) {
+		fd = ss_ownfd((enum ss_object_kind)i);
+		if (in_range(fd, from, last) && (lowest < 0 || fd < lowest))
+			lowest = fd;
+	}
+	return lowest;
+}
+
 int ss_ownfd_close_around(unsigned int first, unsigned int last, int flags)
 {
-	unsigned int from = first;
-	int skip[SS_NR_OWNFDS], result = 0;
+	int skip, result = 0;
 
-	for (int i = 0; i < SS_NR_OWNFDS; i++)
-		skip[i] = ss_ownfd(i);
-	if (skip[0] > skip[1]) {
-		int swap = skip[0];
-
-		skip[0] = skip[1];
-		skip[1] = swap;
-	}
-	for (int i = 0; i < SS_NR_OWNFDS && !result; i++) {
-		if (!in_range(skip[i], from, last))
-			continue;
-		if ((unsigned int)skip[i] > from)
-			result = close_span(from, (unsigned int)skip[i] - 1,
+	while (!result && first <= last &&
+	       (skip = next_own(first, last)) >= 0) {
+		if ((unsigned int)skip > first)
+			result = close_span(first, (unsigned int)skip - 1,
 					    flags);
-		from = (unsigned int)skip[i] + 1;
+		first = (unsigned int)skip + 1;
 	}
-	if (!result && from <= last)
-		result = close_span(from, last, flags);
+	if (!result && first <= last)
+		result = close_span(first, last, flags);
 	return result;
 }

@@ -1,44 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The shim's own descriptors: the sockhash, and in private mode the control
- * map, which is kept only for programs that this one executes. They sit at
- * high numbers and must survive what daemons do to descriptors.
+ * The shim's own descriptors: the sockhash and what belongs to it, and in
+ * private mode the control map, which is kept only for programs that this one
+ * executes. They sit at high numbers and must survive what daemons do to
+ * descriptors.
  */
 #ifndef SOCKSHUNT_OWNFD_H
 #define SOCKSHUNT_OWNFD_H
 
 #include <stdbool.h>
 
-enum ss_ownfd {
-	SS_OWNFD_SOCKHASH,
-	SS_OWNFD_CONTROL,
-	SS_NR_OWNFDS,
-};
+#include "../bpf/abi.h"
 
 /* The numbers: -1 if not held. Atomic; see ss_ownfd_keep() and _yield(). */
-extern int ss_ownfds[SS_NR_OWNFDS];
+extern int ss_ownfds[SS_NR_OBJECTS];
 
-static inline int ss_ownfd(enum ss_ownfd which)
+static inline int ss_ownfd(enum ss_object_kind which)
 {
 	return __atomic_load_n(&ss_ownfds[which], __ATOMIC_ACQUIRE);
 }
 
 static inline bool ss_ownfd_is(int fd)
 {
-	return __builtin_expect(fd == ss_ownfd(SS_OWNFD_SOCKHASH) ||
-					fd == ss_ownfd(SS_OWNFD_CONTROL),
-				0) &&
-	       fd >= 0;
+	bool ours = false;
+
+	for (int i = 0; i < SS_NR_OBJECTS; i++)
+		ours |= fd == ss_ownfd((enum ss_object_kind)i);
+	return __builtin_expect(ours, 0) && fd >= 0;
 }
 
 /*
  * Moves @fd to a high number, and keeps it from then on. With @inherit the
  * number stays open across exec. Async-signal-safe.
  */
-void ss_ownfd_keep(enum ss_ownfd which, int fd, bool inherit);
+void ss_ownfd_keep(enum ss_object_kind which, int fd, bool inherit);
 
 /* The number @fd is somebody else's by now. False if we knew that already. */
-bool ss_ownfd_forget(enum ss_ownfd which, int fd);
+bool ss_ownfd_forget(enum ss_object_kind which, int fd);
 
 /*
  * Whether the number @fd, one of ours, still is: raw system calls may have

@@ -97,44 +97,44 @@ static bool use(enum ss_pins_result result, struct ss_pins *pins, bool inherit)
 {
 	if (result != SS_PINS_OK)
 		return false;
-	ss_ownfd_keep(SS_OWNFD_SOCKHASH, pins->sockhash_fd, inherit);
 	ss_runtime.control = pins->control;
+	for (int i = 0; i < SS_OBJECT_CONTROL; i++) {
+		if (pins->fds[i] >= 0)
+			ss_ownfd_keep((enum ss_object_kind)i, pins->fds[i],
+				      inherit);
+	}
+	/* Mapped; whom we execute needs the descriptor, too. */
+	if (inherit)
+		ss_ownfd_keep(SS_OBJECT_CONTROL, pins->fds[SS_OBJECT_CONTROL],
+			      true);
+	else
+		REAL(close)(pins->fds[SS_OBJECT_CONTROL]);
 	return true;
 }
 
-static bool use_private(int fds[2])
+static bool use_private(int fds[SS_NR_OBJECTS])
 {
 	struct ss_pins pins;
 	char why[256];
 
-	if (!use(ss_pins_adopt(fds[0], fds[1], &pins, why, sizeof(why)), &pins,
-		 true))
-		return false;
-	ss_ownfd_keep(SS_OWNFD_CONTROL, fds[1], true);
-	return true;
-}
-
-static int map_named(int fd, const char *name)
-{
-	struct bpf_map_info info;
-
-	return !ss_bpf_map_info(fd, &info) && !strcmp(info.name, name);
+	return use(ss_pins_adopt(fds, &pins, why, sizeof(why)), &pins, true);
 }
 
 /* A private map of the program that executed us is at its usual numbers. */
 static bool use_inherited(void)
 {
-	int fds[2] = { -1, -1 }, base = ss_ownfd_base();
+	int fds[SS_NR_OBJECTS] = { -1, -1, -1, -1 }, base = ss_ownfd_base();
 
 	if (getauxval(AT_SECURE))
 		return false; /* who executed us is not to be trusted */
 	for (int fd = base; fd < base + SS_OWNFD_SPAN; fd++) {
-		if (map_named(fd, SS_MAP_SOCKHASH))
-			fds[0] = fd;
-		else if (map_named(fd, SS_MAP_CONTROL))
-			fds[1] = fd;
+		int kind = ss_pins_identify(fd);
+
+		if (kind >= 0)
+			fds[kind] = fd;
 	}
-	return fds[0] >= 0 && fds[1] >= 0 && use_private(fds);
+	return fds[SS_OBJECT_SOCKHASH] >= 0 && fds[SS_OBJECT_CONTROL] >= 0 &&
+	       use_private(fds);
 }
 
 static bool may_load(void)
@@ -157,7 +157,7 @@ static bool load(const char *conf_file)
 {
 	struct ss_pins pins;
 	static char why[256], line[512];
-	int fds[2];
+	int fds[SS_NR_OBJECTS];
 
 	if (!may_load()) {
 		snprintf(line, sizeof(line),
@@ -231,7 +231,8 @@ static void start(void)
 	ss_hosts_announce();
 	set_state(SS_ON);
 	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
-	       ss_runtime.control->sockhash_id, ss_runtime.conf.pin_path);
+	       ss_runtime.control->ids[SS_OBJECT_SOCKHASH],
+	       ss_runtime.conf.pin_path);
 }
 
 /* Another thread may have been starting; it does not exist in the child. */
@@ -282,21 +283,38 @@ bool ss_runtime_on(void)
 	return get_state() == SS_ON;
 }
 
-static bool reopen(int lost)
+/* All of them: what took one away may have taken the others. */
+static void take_back(struct ss_pins *pins)
+{
+	for (int i = 0; i < SS_OBJECT_CONTROL; i++) {
+		int fd = ss_ownfd((enum ss_object_kind)i);
+
+		if (pins->fds[i] >= 0 &&
+		    (fd < 0 || !ss_pins_is(ss_runtime.control,
+					   (enum ss_object_kind)i, fd))) {
+			ss_ownfd_keep((enum ss_object_kind)i, pins->fds[i],
+				      false);
+			pins->fds[i] = -1;
+		}
+	}
+	ss_pins_close(pins);
+}
+
+static bool reopen(enum ss_object_kind which, int lost)
 {
 	struct ss_pins pins;
 	static char why[256], line[512];
 	enum ss_pins_result result;
 
-	if (ss_ownfd(SS_OWNFD_SOCKHASH) != lost)
+	if (ss_ownfd(which) != lost)
 		return true; /* another thread was faster */
-	ss_ownfd_forget(SS_OWNFD_SOCKHASH, lost);
+	ss_ownfd_forget(which, lost);
 	result =
 		ss_pins_open(ss_runtime.conf.pin_path, &pins, why, sizeof(why));
 	if (result == SS_PINS_OK &&
-	    pins.control->sockhash_id == ss_runtime.control->sockhash_id) {
-		munmap(pins.control, sizeof(*pins.control));
-		ss_ownfd_keep(SS_OWNFD_SOCKHASH, pins.sockhash_fd, false);
+	    pins.control->ids[SS_OBJECT_SOCKHASH] ==
+		    ss_runtime.control->ids[SS_OBJECT_SOCKHASH]) {
+		take_back(&pins);
 		return true;
 	}
 	if (result == SS_PINS_OK) {
@@ -311,14 +329,14 @@ static bool reopen(int lost)
 	return false;
 }
 
-bool ss_runtime_recover(int lost)
+bool ss_runtime_recover(enum ss_object_kind which, int lost)
 {
 	bool ok = false;
 	int cancel;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (!__atomic_exchange_n(&recovering, true, __ATOMIC_ACQUIRE)) {
-		ok = reopen(lost);
+		ok = reopen(which, lost);
 		__atomic_store_n(&recovering, false, __ATOMIC_RELEASE);
 	}
 	pthread_setcancelstate(cancel, NULL);

@@ -45,11 +45,11 @@ bool ss_runtime_is_disabled(void);
 void ss_runtime_off(const char *why);
 
 /*
- * The sockhash's descriptor @lost (-1: known to be) was taken away by a raw
- * system call: opens the pin again. False if that is not possible (then the
+ * The descriptor @lost of @which (-1: known to be) was taken away by a raw
+ * system call: opens the pins again. False if that is not possible (then the
  * shim is off), or if another thread is at it.
  */
-bool ss_runtime_recover(int lost);
+bool ss_runtime_recover(enum ss_object_kind which, int lost);
 
 /* False in a vfork child, which borrows its parent's memory. */
 bool ss_runtime_owns_memory(void);

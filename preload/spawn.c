@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../bpf/abi.h"
 #include "../conf/log.h"
 #include "hooks.h"
 
@@ -116,27 +117,29 @@ static int run(struct child *child)
 	return status;
 }
 
-static int receive_fds(int sock, int fds[2])
+static int receive_fds(int sock, int fds[SS_NR_OBJECTS])
 {
-	char byte;
+	char kinds[SS_NR_OBJECTS];
 	union {
-		char buf[CMSG_SPACE(2 * sizeof(int))];
+		char buf[CMSG_SPACE(SS_NR_OBJECTS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct iovec iov = { .iov_base = kinds, .iov_len = sizeof(kinds) };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c;
+	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
-	if (recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
-		return -1;
-	c = CMSG_FIRSTHDR(&msg);
 	if (!c || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+	    c->cmsg_len != CMSG_LEN((size_t)n * sizeof(int)))
 		return -1;
-	memcpy(fds, CMSG_DATA(c), 2 * sizeof(int));
+	for (int i = 0; i < SS_NR_OBJECTS; i++)
+		fds[i] = -1;
+	for (int i = 0; i < n; i++)
+		memcpy(&fds[(unsigned char)kinds[i] % SS_NR_OBJECTS],
+		       CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 	return 0;
 }
 
@@ -151,7 +154,7 @@ static char *copy_variable(const char *name, char *buf, size_t size)
 }
 
 enum ss_spawn_result ss_spawn_loader(const char *loader, const char *conf_file,
-				     int fds[2])
+				     int fds[SS_NR_OBJECTS])
 {
 	char number[16], level[64], file[512];
 	char *argv[6] = { (char *)loader, "-s", number }, *envp[3] = { NULL };

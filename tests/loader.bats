@@ -66,7 +66,7 @@ has_pins() {
 
 # All pins and nothing else, and status agrees.
 is_complete() {
-	has_pins "control counters sockhash" && is_state loaded
+	has_pins "control counters merged owners sockhash" && is_state loaded
 }
 
 nothing_is_left() {
@@ -152,7 +152,7 @@ NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 	succeeds "$SOCKSHUNT" load
 	[ -z "$output" ]
 	is_complete
-	[ "$(stat -c %a "$PINS" "$PINS"/* | xargs)" = "700 600 600 600" ]
+	[ "$(stat -c %a "$PINS" "$PINS"/* | xargs)" = "700 600 600 600 600 600" ]
 }
 
 @test "status: says what was loaded, by whom, and what the self-test found" {
@@ -290,7 +290,7 @@ NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 group_has_access() {
 	local access
 
-	access=$(cd "$PINS" && stat -c '%G %a' control counters sockhash | sort -u)
+	access=$(cd "$PINS" && stat -c '%G %a' control counters merged owners sockhash | sort -u)
 	[[ $access == "daemon 660" ]] || fail_with "$(ls -lA "$PINS")"
 }
 
@@ -298,7 +298,7 @@ group_has_access() {
 # blocked by it, and ends with everything in place.
 next_one_loads() {
 	succeeds timeout 5 "$SOCKSHUNT" load &&
-		has_pins "control counters sockhash sockops_link" &&
+		has_pins "control counters merged owners sockhash sockops_link" &&
 		is_state loaded &&
 		group_has_access &&
 		succeeds "$SOCKSHUNT" unload &&
@@ -459,7 +459,8 @@ load_behind_a_lock() {
 	configure "bpf_program_path = $BIN/custom-MINIMAL.bpf.o" \
 		'sockhash_max_entries = 1000'
 	succeeds "$SOCKSHUNT" load
-	is_complete
+	has_pins "control counters sockhash"
+	is_state loaded
 	[ "$(status_of .custom_object)" = true ]
 	[ "$(status_of .max_entries)" -eq 1000 ]
 	exchange "${SHIMMED[@]}"

@@ -57,7 +57,7 @@ static void print_json_loaded(const struct status *s)
 
 	printf(", \"abi\": %u, \"sockhash_id\": %u, \"entries\": %u, "
 	       "\"max_entries\": %u, \"draining\": %s",
-	       c->abi, c->sockhash_id, s->entries, s->max_entries,
+	       c->abi, c->ids[SS_OBJECT_SOCKHASH], s->entries, s->max_entries,
 	       c->state == SS_STATE_DRAINING ? "true" : "false");
 	printf(", \"loaded_at\": %llu, \"loader_pid\": %u, \"loader_uid\": %u",
 	       (unsigned long long)c->loaded_at, c->loader_pid, c->loader_uid);
