@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "../bpf/key.h"
 #include "hooks.h"
@@ -12,6 +14,7 @@
 #include "runtime.h"
 
 unsigned char ss_generations[SS_GENERATIONS];
+bool ss_blocking_timed;
 
 static void renumber(unsigned int fd)
 {
@@ -51,14 +54,24 @@ static bool is_blocking_tcp(int fd)
 	return flags >= 0 && !(flags & O_NONBLOCK) && ss_key_is_tcp(fd);
 }
 
-/* Then EAGAIN is what TCP returns, too, when the time has passed. */
-static bool has_timeout(int fd)
+/* Of SO_RCVTIMEO, in nanoseconds; 0: none. */
+static long long timeout_of(int fd)
 {
 	struct timeval timeout = { 0, 0 };
 	socklen_t len = sizeof(timeout);
 
-	return REAL(getsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &len) ||
-	       timeout.tv_sec || timeout.tv_usec;
+	if (REAL(getsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &len))
+		return 0;
+	return timeout.tv_sec * 1000000000LL + timeout.tv_usec * 1000LL;
+}
+
+static long long nsecs_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - then->tv_sec) * 1000000000LL + now.tv_nsec -
+	       then->tv_nsec;
 }
 
 /* Data, end of file or an error is there: the next read will not wait. */
@@ -77,17 +90,19 @@ static bool renumbered(const struct ss_blocking *b, int fd)
 		       __ATOMIC_SEQ_CST);
 }
 
-static bool interrupted(const struct ss_blocking *b)
+/* As TCP: sock_intr_errno() restarts only a read without timeout, and one
+ * that has bytes returns them for any signal. */
+static bool interrupted(const struct ss_blocking *b, bool any)
 {
-	return b->interruptions != ss_signals_interruptions();
+	return any ? b->signals.all != ss_signals.all
+		   : b->signals.interrupting != ss_signals.interrupting;
 }
 
 /*
- * Holds the socket itself. False: nothing to repeat. A number that was closed
- * while it was read was shut down before, mostly: end of file. Or its reader
- * was told to stop by a signal.
+ * A number that was closed while it was read was shut down before, mostly: end
+ * of file. Or its reader was told to stop by a signal.
  */
-static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
+bool ss_blocking_hold(struct ss_blocking *b, int fd, ssize_t *result)
 {
 	if (ss_runtime_is_disabled())
 		return false;
@@ -95,22 +110,92 @@ static bool hold(struct ss_blocking *b, int fd, ssize_t *result)
 		b->fd = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
 	if (!renumbered(b, fd))
 		return b->fd >= 0;
-	if (interrupted(b))
+	if (interrupted(b, false))
 		errno = EINTR;
 	else
 		*result = 0;
 	return false;
 }
 
+/*
+ * Something new, beside bytes that wait already. An edge-triggered descriptor
+ * tells once what is there at the start, and once for each arrival.
+ */
+static int wait_for_edge(int fd, int msecs)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	int result, ep = epoll_create1(EPOLL_CLOEXEC);
+
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) ||
+	    epoll_wait(ep, &event, 1, 0) < 0)
+		result = -1;
+	else
+		result = epoll_wait(ep, &event, 1, msecs);
+	if (ep >= 0)
+		REAL(close)(ep);
+	return result;
+}
+
+/* At most a second at a time, for the edge may be over before it is awaited. */
+#define EDGE_MSECS 1000
+
+static int wait_some(const struct ss_blocking *b, bool more, long long nsecs)
+{
+	struct pollfd p = { .fd = b->fd, .events = POLLIN };
+	struct timespec left = { nsecs / 1000000000, nsecs % 1000000000 };
+	int result, state;
+
+	if (more && nsecs && nsecs <= EDGE_MSECS * 1000000LL)
+		return wait_for_edge(b->fd, (int)(nsecs / 1000000) + 1);
+	if (more)
+		return wait_for_edge(b->fd, EDGE_MSECS) < 0 ? -1 : 1;
+	/* A read is a cancellation point, as far as its caller lets it be. */
+	pthread_setcancelstate(b->cancel, &state);
+	result = ppoll(&p, 1, nsecs ? &left : NULL, NULL);
+	pthread_setcancelstate(state, NULL);
+	return result;
+}
+
+bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has)
+{
+	long long timeout = timeout_of(b->fd), left = 0;
+	int result;
+
+	/* Set by another process: from now on, then. */
+	if (timeout && !b->start.tv_sec) {
+		ss_blocking_timed = true;
+		clock_gettime(CLOCK_MONOTONIC, &b->start);
+	}
+	for (;;) {
+		if (interrupted(b, timeout || has)) {
+			errno = EINTR;
+			return false;
+		}
+		if (timeout) {
+			left = timeout - nsecs_since(&b->start);
+			if (left <= 0) {
+				errno = EAGAIN;
+				return false;
+			}
+		}
+		result = wait_some(b, more, left);
+		if (result > 0)
+			return true;
+		if (result < 0 && errno != EINTR)
+			return false;
+	}
+}
+
 static bool must_repeat(struct ss_blocking *b, int fd, ssize_t *result)
 {
-	if (b->fd < 0 && !hold(b, fd, result))
+	if (b->fd < 0 && !ss_blocking_hold(b, fd, result))
 		return false; /* ss_blocking_end() closes it */
+	/* Without a timeout it is the read itself that waits. */
 	if (is_ready(b->fd))
 		return true;
-	if (has_timeout(b->fd))
-		return false;
-	if (interrupted(b)) {
+	if (timeout_of(b->fd))
+		return ss_blocking_wait(b, false, false);
+	if (interrupted(b, false)) {
 		errno = EINTR;
 		return false;
 	}
@@ -119,16 +204,15 @@ static bool must_repeat(struct ss_blocking *b, int fd, ssize_t *result)
 
 bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result)
 {
-	int state;
 	bool repeat;
 
 	/* poll(2) is a cancellation point; so is the read, with a clean-up. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b->cancel);
 	errno = EAGAIN;
 	repeat = must_repeat(b, fd, result);
 	if (!repeat && errno != EINTR)
 		errno = EAGAIN;
-	pthread_setcancelstate(state, NULL);
+	pthread_setcancelstate(b->cancel, NULL);
 	return repeat;
 }
 

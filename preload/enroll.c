@@ -9,6 +9,7 @@
 #include "../bpf/sysbpf.h"
 #include "hooks.h"
 #include "hosts.h"
+#include "options.h"
 #include "ownfd.h"
 #include "runtime.h"
 
@@ -134,6 +135,10 @@ static int enroll(int fd)
 		COUNT(unregistered_remote);
 		return 0;
 	}
+	if (ss_options_keep_tcp(fd)) {
+		COUNT(unregistered_options);
+		return 0;
+	}
 	if (ss_runtime.control->state != SS_STATE_ON)
 		return 0;
 	if (!enter(&key, fd)) {
@@ -173,8 +178,8 @@ void ss_enroll_listening(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_is_asleep() && ss_key_is_tcp(fd))
-		ss_runtime_on();
+	if (ss_runtime_is_asleep() && ss_key_is_tcp(fd) && ss_runtime_on())
+		ss_options_learn(fd);
 	errno = saved_errno;
 }
 

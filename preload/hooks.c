@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The exported functions. Each calls the original with the program's own
- * arguments; what we do beside that never changes its result or errno. The
- * read family calls it again where TCP would have gone on waiting.
+ * The exported functions that bring sockets in, and keep our descriptors out
+ * of the way. Each calls the original with the program's own arguments; what
+ * we do beside that never changes its result or errno.
  */
 #include "hooks.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "blocking.h"
 #include "enroll.h"
 #include "ownfd.h"
+#include "reset.h"
 #include "runtime.h"
-
-#define HOOK __attribute__((visibility("default")))
+#include "unread.h"
 
 HOOK int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
@@ -57,6 +59,8 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	int result = REAL(getsockopt)(fd, level, name, value, len);
 
+	if (!result && level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		ss_unread_zerocopy(fd, value, *len);
 	/* How event loops learn that a non-blocking connect has finished. */
 	if (!result && level == SOL_SOCKET && name == SO_ERROR &&
 	    ss_enroll_is_pending(fd))
@@ -79,6 +83,7 @@ HOOK int close(int fd)
 		errno = EBADF; /* the program never opened it */
 		return -1;
 	}
+	ss_reset_before_close(fd);
 	ss_blocking_renumber(fd);
 	return REAL(close)(fd);
 }
@@ -101,75 +106,28 @@ HOOK int close_range(unsigned int first, unsigned int last, int flags)
 	return REAL(close_range)(first, last, flags);
 }
 
-HOOK int dup2(int from, int to)
+/* What dup2(2) is about to close, if it can duplicate @from at all. */
+static void before_dup_onto(int from, int to)
 {
+	int saved_errno = errno;
+
 	if (ss_ownfd_is(to))
 		ss_ownfd_yield(to);
+	if (from != to && ss_runtime_is_on() && fcntl(from, F_GETFD) >= 0)
+		ss_reset_before_close(to);
 	if (from != to)
 		ss_blocking_renumber(to);
+	errno = saved_errno;
+}
+
+HOOK int dup2(int from, int to)
+{
+	before_dup_onto(from, to);
 	return REAL(dup2)(from, to);
 }
 
 HOOK int dup3(int from, int to, int flags)
 {
-	if (ss_ownfd_is(to))
-		ss_ownfd_yield(to);
-	ss_blocking_renumber(to);
+	before_dup_onto(from, to);
 	return REAL(dup3)(from, to, flags);
 }
-
-HOOK int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	return ss_signals_action(sig, act, old);
-}
-
-/* The read family: the original, until TCP would have returned. */
-#define READ_HOOK(type, name, flags, args, params)                             \
-	HOOK type name params                                                  \
-	{                                                                      \
-		struct ss_blocking b = { .fd = -1 };                           \
-		volatile int at = fd; /* beside setjmp() in the push */        \
-		ssize_t n;                                                     \
-                                                                               \
-		ss_blocking_begin(&b, fd);                                     \
-		n = REAL(name) args;                                           \
-		if (!ss_blocking_concerns(n, flags))                           \
-			return (type)n;                                        \
-		pthread_cleanup_push(ss_blocking_end, &b);                     \
-		while (ss_blocking_concerns(n, flags) &&                       \
-		       ss_blocking_repeat(&b, fd, &n)) {                       \
-			at = b.fd;                                             \
-			n = REAL(name) args;                                   \
-		}                                                              \
-		pthread_cleanup_pop(1);                                        \
-		return (type)n;                                                \
-	}
-
-READ_HOOK(ssize_t, read, 0, (at, buf, len), (int fd, void *buf, size_t len))
-READ_HOOK(ssize_t, readv, 0, (at, iov, n_iov),
-	  (int fd, const struct iovec *iov, int n_iov))
-READ_HOOK(ssize_t, recv, flags, (at, buf, len, flags),
-	  (int fd, void *buf, size_t len, int flags))
-READ_HOOK(ssize_t, recvfrom, flags, (at, buf, len, flags, addr, addr_len),
-	  (int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
-	   socklen_t *addr_len))
-READ_HOOK(ssize_t, recvmsg, flags, (at, msg, flags),
-	  (int fd, struct msghdr *msg, int flags))
-READ_HOOK(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout),
-	  (int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
-	   struct timespec *timeout))
-
-/* What _FORTIFY_SOURCE makes of them; declared in no public header. */
-ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
-ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
-ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags,
-		       struct sockaddr *addr, socklen_t *addr_len);
-
-READ_HOOK(ssize_t, __read_chk, 0, (at, buf, len, size),
-	  (int fd, void *buf, size_t len, size_t size))
-READ_HOOK(ssize_t, __recv_chk, flags, (at, buf, len, size, flags),
-	  (int fd, void *buf, size_t len, size_t size, int flags))
-READ_HOOK(ssize_t, __recvfrom_chk, flags,
-	  (at, buf, len, size, flags, addr, addr_len),
-	  (int fd, void *buf, size_t len, size_t size, int flags,
-	   struct sockaddr *addr, socklen_t *addr_len))

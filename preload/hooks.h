@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The list of everything the shim intercepts: X(name, return type, arguments).
- * The pointers to the originals, their binding and the test of what the
- * library exports all derive from it.
+ * The pointers to the originals and their binding derive from it.
  */
 #ifndef SOCKSHUNT_HOOKS_H
 #define SOCKSHUNT_HOOKS_H
@@ -27,8 +26,11 @@
 	X(close_range, int,                                                    \
 	  (unsigned int first, unsigned int last, int flags))                  \
 	X(dup2, int, (int from, int to))                                       \
-	X(dup3, int, (int from, int to, int flags))                            \
-	/* a blocking read must block: blocking.h */                           \
+	X(dup3, int, (int from, int to, int flags))
+
+/* What only user space can mend (guards.c); not part of a build without. */
+#define SS_GUARDS(X)                                                           \
+	/* a blocking read must block: blocking.h; and: oddread.h */           \
 	X(read, ssize_t, (int fd, void *buf, size_t len))                      \
 	X(readv, ssize_t, (int fd, const struct iovec *iov, int n))            \
 	X(recv, ssize_t, (int fd, void *buf, size_t len, int flags))           \
@@ -47,11 +49,37 @@
 	   struct sockaddr *addr, socklen_t *addr_len))                        \
 	/* and end as a signal's handler wants it: signals.h */                \
 	X(sigaction, int,                                                      \
-	  (int sig, const struct sigaction *act, struct sigaction *old))
+	  (int sig, const struct sigaction *act, struct sigaction *old))       \
+	X(signal, sighandler_t, (int sig, sighandler_t handler))               \
+	X(bsd_signal, sighandler_t, (int sig, sighandler_t handler))           \
+	X(ssignal, sighandler_t, (int sig, sighandler_t handler))              \
+	X(sysv_signal, sighandler_t, (int sig, sighandler_t handler))          \
+	X(__sysv_signal, sighandler_t, (int sig, sighandler_t handler))        \
+	X(siginterrupt, int, (int sig, int flag))                              \
+	/* queues that only TCP's own calls look into: splice.h, unread.h */   \
+	X(splice, ssize_t,                                                     \
+	  (int in, off64_t *in_at, int out, off64_t *out_at, size_t len,       \
+	   unsigned int flags))                                                \
+	X(ioctl, int, (int fd, unsigned long request, ...))                    \
+	/* options that only TCP's own path honours: options.h */              \
+	X(setsockopt, int,                                                     \
+	  (int fd, int level, int name, const void *value, socklen_t len))     \
+	/* urgent data goes by TCP: unmerge.h */                               \
+	X(send, ssize_t, (int fd, const void *buf, size_t len, int flags))     \
+	X(sendto, ssize_t,                                                     \
+	  (int fd, const void *buf, size_t len, int flags,                     \
+	   const struct sockaddr *addr, socklen_t addr_len))                   \
+	X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags))     \
+	X(sendmmsg, int,                                                       \
+	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags))
+
+/* An exported function; all others are hidden. */
+#define HOOK __attribute__((visibility("default")))
 
 #define SS_REAL_MEMBER(name, type, args) type(*name) args;
 struct ss_real {
 	SS_HOOKS(SS_REAL_MEMBER)
+	SS_GUARDS(SS_REAL_MEMBER)
 };
 
 /* The original of a hooked function, bound on first use. */

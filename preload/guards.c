@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The exported functions that mend what the kernel does differently with a
+ * socket in a sockmap. Each calls the original with the program's own
+ * arguments, and does more only where that is not what TCP would have done.
+ */
+#ifndef SS_NO_GUARDS
+
+#include "hooks.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+
+#include "blocking.h"
+#include "oddread.h"
+#include "options.h"
+#include "runtime.h"
+#include "splice.h"
+#include "unmerge.h"
+#include "unread.h"
+
+/* The read family: the original, until TCP would have returned. */
+#define READ_UNTIL(type, name, flags, args)                                    \
+	do {                                                                   \
+		struct ss_blocking b = SS_BLOCKING_NONE;                       \
+		volatile int at = fd; /* beside setjmp() in the push */        \
+		ssize_t n;                                                     \
+                                                                               \
+		ss_blocking_begin(&b, fd);                                     \
+		n = REAL(name) args;                                           \
+		if (!ss_blocking_concerns(n, flags))                           \
+			return (type)n;                                        \
+		pthread_cleanup_push(ss_blocking_end, &b);                     \
+		while (ss_blocking_concerns(n, flags) &&                       \
+		       ss_blocking_repeat(&b, fd, &n)) {                       \
+			at = b.fd;                                             \
+			n = REAL(name) args;                                   \
+		}                                                              \
+		pthread_cleanup_pop(1);                                        \
+		return (type)n;                                                \
+	} while (0)
+
+HOOK ssize_t read(int fd, void *buf, size_t len)
+{
+	READ_UNTIL(ssize_t, read, 0, (at, buf, len));
+}
+
+HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
+{
+	READ_UNTIL(ssize_t, readv, 0, (at, iov, n_iov));
+}
+
+ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	READ_UNTIL(ssize_t, recvmsg, flags, (at, msg, flags));
+}
+
+HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n;
+
+	if (ss_oddread_concerns(1, flags))
+		return ss_oddread(fd, msg, flags);
+	n = ss_recvmsg(fd, msg, flags);
+	/* Only now it is known that @msg can be read. */
+	return n ? n : ss_oddread_nothing(fd, msg, flags);
+}
+
+HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
+		  struct timespec *timeout)
+{
+	READ_UNTIL(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout));
+}
+
+static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
+			      struct sockaddr *addr, socklen_t *addr_len)
+{
+	struct iovec iov = { buf, len };
+	struct msghdr msg = { .msg_name = addr,
+			      .msg_namelen = addr_len ? *addr_len : 0,
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1 };
+	ssize_t n = ss_oddread(fd, &msg, flags);
+
+	if (n >= 0 && addr_len)
+		*addr_len = msg.msg_namelen;
+	return n;
+}
+
+HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	if (ss_oddread_concerns(len, flags))
+		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
+	READ_UNTIL(ssize_t, recv, flags, (at, buf, len, flags));
+}
+
+HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
+		      struct sockaddr *addr, socklen_t *addr_len)
+{
+	if (ss_oddread_concerns(len, flags))
+		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
+	READ_UNTIL(ssize_t, recvfrom, flags,
+		   (at, buf, len, flags, addr, addr_len));
+}
+
+/* What _FORTIFY_SOURCE makes of them; declared in no public header. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags,
+		       struct sockaddr *addr, socklen_t *addr_len);
+
+HOOK ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
+{
+	READ_UNTIL(ssize_t, __read_chk, 0, (at, buf, len, size));
+}
+
+/* The originals of these end the program if @len exceeds @size. */
+HOOK ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
+{
+	if (ss_oddread_concerns(len, flags) && len <= size)
+		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
+	READ_UNTIL(ssize_t, __recv_chk, flags, (at, buf, len, size, flags));
+}
+
+HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size,
+			    int flags, struct sockaddr *addr,
+			    socklen_t *addr_len)
+{
+	if (ss_oddread_concerns(len, flags) && len <= size)
+		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
+	READ_UNTIL(ssize_t, __recvfrom_chk, flags,
+		   (at, buf, len, size, flags, addr, addr_len));
+}
+
+HOOK ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	if (__builtin_expect(flags & MSG_OOB, 0))
+		ss_unmerge_peer(fd);
+	return REAL(send)(fd, buf, len, flags);
+}
+
+HOOK ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+		    const struct sockaddr *addr, socklen_t addr_len)
+{
+	if (__builtin_expect(flags & MSG_OOB, 0))
+		ss_unmerge_peer(fd);
+	return REAL(sendto)(fd, buf, len, flags, addr, addr_len);
+}
+
+HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (__builtin_expect(flags & MSG_OOB, 0))
+		ss_unmerge_peer(fd);
+	return REAL(sendmsg)(fd, msg, flags);
+}
+
+HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	if (__builtin_expect(flags & MSG_OOB, 0))
+		ss_unmerge_peer(fd);
+	return REAL(sendmmsg)(fd, msgs, n, flags);
+}
+
+HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
+		    size_t len, unsigned int flags)
+{
+	if (in_at || out_at)
+		return REAL(splice)(in, in_at, out, out_at, len, flags);
+	return ss_splice(in, out, len, flags);
+}
+
+HOOK int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+	int result;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	result = REAL(ioctl)(fd, request, arg);
+	if (request == FIONREAD && !result)
+		ss_unread_complete(fd, arg);
+	return result;
+}
+
+HOOK int setsockopt(int fd, int level, int name, const void *value,
+		    socklen_t len)
+{
+	return ss_options_set(fd, level, name, value, len);
+}
+
+HOOK int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return ss_signals_action(sig, act, old);
+}
+
+HOOK sighandler_t signal(int sig, sighandler_t handler)
+{
+	return ss_signals_bsd(sig, handler);
+}
+
+HOOK sighandler_t bsd_signal(int sig, sighandler_t handler)
+{
+	return ss_signals_bsd(sig, handler);
+}
+
+HOOK sighandler_t ssignal(int sig, sighandler_t handler)
+{
+	return ss_signals_bsd(sig, handler);
+}
+
+HOOK sighandler_t sysv_signal(int sig, sighandler_t handler)
+{
+	return ss_signals_signal(sig, handler, (int)SA_RESETHAND | SA_NODEFER);
+}
+
+sighandler_t __sysv_signal(int sig, sighandler_t handler);
+HOOK sighandler_t __sysv_signal(int sig, sighandler_t handler)
+{
+	return ss_signals_signal(sig, handler, (int)SA_RESETHAND | SA_NODEFER);
+}
+
+HOOK int siginterrupt(int sig, int flag)
+{
+	return ss_signals_interrupt(sig, flag);
+}
+
+#endif

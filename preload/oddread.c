@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "oddread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "../bpf/key.h"
+#include "blocking.h"
+#include "enroll.h"
+#include "hooks.h"
+#include "runtime.h"
+#include "unmerge.h"
+#include "unread.h"
+
+#define DISCARD_MAX (1U << 20) /* of one call; TCP has no limit */
+
+static size_t length_of(const struct msghdr *msg)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		len += msg->msg_iov[i].iov_len;
+	return len;
+}
+
+/* recvmsg(2) into one buffer instead of the caller's. */
+static ssize_t read_into(int fd, struct msghdr *msg, void *buf, size_t len,
+			 int flags)
+{
+	struct iovec iov = { buf, len };
+	struct msghdr ours = *msg;
+	ssize_t n;
+
+	ours.msg_iov = &iov;
+	ours.msg_iovlen = 1;
+	n = ss_recvmsg(fd, &ours, flags);
+	ours.msg_iov = msg->msg_iov;
+	ours.msg_iovlen = msg->msg_iovlen;
+	if (n >= 0)
+		*msg = ours;
+	return n;
+}
+
+/* A read of no bytes waits until there are some, and takes none. */
+ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
+{
+	char byte;
+	ssize_t n = 0;
+
+	if (!length_of(msg) && ss_runtime_is_on() && ss_key_is_tcp(fd))
+		n = read_into(fd, msg, &byte, 1, flags | MSG_PEEK);
+	return n > 0 ? 0 : n;
+}
+
+/* TCP passes over the bytes; the psock would write them to the caller's. */
+static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
+{
+	char byte, *scratch;
+	ssize_t n;
+
+	for (;;) {
+		switch (ss_unread(fd)) {
+		case SS_UNREAD_NONE:
+			n = read_into(fd, msg, &byte, 1,
+				      (flags & MSG_DONTWAIT) | MSG_PEEK);
+			if (n <= 0)
+				return n;
+			continue;
+		case SS_UNREAD_PSOCK:
+			break;
+		case SS_UNREAD_ERROR:
+			return -1;
+		default:
+			return ss_recvmsg(fd, msg, flags);
+		}
+		break;
+	}
+	if (len > DISCARD_MAX)
+		len = DISCARD_MAX;
+	scratch = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (scratch == MAP_FAILED)
+		return -1;
+	n = read_into(fd, msg, scratch, len, flags & ~MSG_TRUNC);
+	munmap(scratch, len);
+	return n;
+}
+
+/* tcp_recv_urg() runs only where TCP's own queue is read. */
+static ssize_t read_urgent(int fd, struct msghdr *msg, int flags)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	struct ss_key key;
+	ssize_t n;
+
+	if (!ss_enroll_is_registered(fd, &key))
+		return REAL(recvmsg)(fd, msg, flags);
+	ss_unmerge(fd);
+	n = REAL(recvmsg)(fd, msg, flags | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		errno = poll(&p, 1, 0) == 1 && p.revents & POLLPRI ? EAGAIN
+								   : EINVAL;
+	return n;
+}
+
+/* What is left to fill of @from, after @done bytes. */
+static size_t remainder_of(const struct msghdr *from, size_t done,
+			   struct iovec *iov)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < from->msg_iovlen; i++) {
+		size_t len = from->msg_iov[i].iov_len;
+		size_t skip = done < len ? done : len;
+
+		done -= skip;
+		if (len == skip)
+			continue;
+		iov[n].iov_base = (char *)from->msg_iov[i].iov_base + skip;
+		iov[n++].iov_len = len - skip;
+	}
+	return n;
+}
+
+/* One more piece: what came after @n bytes, or all again for a peek. */
+static ssize_t read_on(int fd, const struct msghdr *msg, size_t n, int flags)
+{
+	struct iovec iov[msg->msg_iovlen];
+	struct msghdr rest = { .msg_iov = iov };
+
+	flags = (flags & ~MSG_WAITALL) | MSG_DONTWAIT;
+	rest.msg_iovlen = remainder_of(msg, flags & MSG_PEEK ? 0 : n, iov);
+	return REAL(recvmsg)(fd, &rest, flags);
+}
+
+/* An error of the socket, or its end, is for the next call to report. */
+static bool has_ended(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1 &&
+	       p.revents & (POLLRDHUP | POLLERR | POLLHUP);
+}
+
+static ssize_t fill(struct ss_blocking *b, const struct msghdr *msg, size_t n,
+		    size_t len, int flags)
+{
+	bool peek = flags & MSG_PEEK;
+	bool ended;
+	ssize_t more;
+
+	for (;;) {
+		ended = has_ended(b->fd);
+		more = 0;
+		if (ss_unread(b->fd) != SS_UNREAD_NONE || !ended)
+			more = read_on(b->fd, msg, n, flags);
+		if (more > 0)
+			n = peek ? (size_t)more : n + (size_t)more;
+		if (n >= len || more == 0 || (more < 0 && errno != EAGAIN) ||
+		    (ended && peek))
+			return (ssize_t)n;
+		if ((more < 0 || peek) && !ss_blocking_wait(b, peek, true))
+			return (ssize_t)n;
+	}
+}
+
+static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
+{
+	struct ss_blocking b = SS_BLOCKING_NONE;
+	int saved_errno = errno;
+	struct ss_key key;
+	volatile ssize_t n; /* beside setjmp() in the push */
+	ssize_t ignored;
+
+	ss_blocking_begin(&b, fd);
+	n = ss_recvmsg(fd, msg, flags);
+	if (n <= 0 || (size_t)n >= len || flags & MSG_DONTWAIT ||
+	    !ss_enroll_is_registered(fd, &key))
+		return n;
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &b.cancel);
+	pthread_setcancelstate(b.cancel, NULL);
+	pthread_cleanup_push(ss_blocking_end, &b);
+	if (ss_blocking_hold(&b, fd, &ignored))
+		n = fill(&b, msg, (size_t)n, len, flags);
+	pthread_cleanup_pop(1);
+	errno = saved_errno;
+	return n;
+}
+
+ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
+{
+	size_t len = length_of(msg);
+
+	if (!ss_runtime_is_on() || flags & MSG_ERRQUEUE)
+		return ss_recvmsg(fd, msg, flags);
+	if (flags & MSG_OOB)
+		return read_urgent(fd, msg, flags);
+	if (!len) {
+		ssize_t n = ss_recvmsg(fd, msg, flags);
+
+		return n ? n : ss_oddread_nothing(fd, msg, flags);
+	}
+	if (flags & MSG_TRUNC && ss_key_is_tcp(fd))
+		return discard(fd, msg, len, flags);
+	if (flags & MSG_WAITALL)
+		return read_all(fd, msg, len, flags);
+	return ss_recvmsg(fd, msg, flags);
+}

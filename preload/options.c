@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "options.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "blocking.h"
+#include "enroll.h"
+#include "hooks.h"
+#include "runtime.h"
+#include "unmerge.h"
+
+/* used: this process has set such an option, or met one. Atomic. */
+static bool used;
+
+enum effect {
+	NONE,
+	UNMERGE,
+	REFUSE,
+	TIMEOUT,
+};
+
+static const struct {
+	int level;
+	int name;
+	int without; /* value of a socket that does not use it; -1: any */
+	enum effect effect;
+	int error; /* for REFUSE */
+} options[] = {
+	{ SOL_SOCKET, SO_RCVTIMEO, -1, TIMEOUT, 0 },
+	{ SOL_SOCKET, SO_RCVLOWAT, 1, UNMERGE, 0 },
+	{ SOL_SOCKET, SO_PEEK_OFF, -1, UNMERGE, 0 },
+	{ SOL_SOCKET, SO_TIMESTAMP, 0, UNMERGE, 0 },
+	{ SOL_SOCKET, SO_TIMESTAMPNS, 0, UNMERGE, 0 },
+	{ SOL_SOCKET, SO_TIMESTAMPING, 0, UNMERGE, 0 },
+	{ SOL_SOCKET, SO_OOBINLINE, 0, UNMERGE, 0 },
+	{ IPPROTO_TCP, TCP_INQ, 0, UNMERGE, 0 },
+	/* tcp_bpf_sendmsg() copies, and no completion would ever come. */
+	{ SOL_SOCKET, SO_ZEROCOPY, 0, REFUSE, EOPNOTSUPP },
+	/* As without the module: libraries encrypt by themselves. */
+	{ IPPROTO_TCP, TCP_ULP, -1, REFUSE, ENOENT },
+};
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static int find(int level, int name)
+{
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (options[i].level == level && options[i].name == name)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool switches_on(int i, const void *value, socklen_t len)
+{
+	int number;
+
+	if (options[i].effect == REFUSE && options[i].without < 0)
+		return true;
+	if (!value || len < sizeof(number))
+		return false;
+	memcpy(&number, value, sizeof(number));
+	/* The kernel takes an SO_RCVLOWAT of 0 for 1. */
+	return number != options[i].without &&
+	       !(options[i].name == SO_RCVLOWAT && number == 0);
+}
+
+static bool refuses(int i, int fd)
+{
+	struct ss_key key;
+
+	return options[i].effect == REFUSE && ss_enroll_is_registered(fd, &key);
+}
+
+int ss_options_set(int fd, int level, int name, const void *value,
+		   socklen_t len)
+{
+	int saved_errno = errno, i = find(level, name);
+
+	if (i < 0)
+		return REAL(setsockopt)(fd, level, name, value, len);
+	if (options[i].effect == TIMEOUT) {
+		ss_blocking_timed = true;
+	} else if (switches_on(i, value, len)) {
+		__atomic_store_n(&used, true, __ATOMIC_RELAXED);
+		if (refuses(i, fd)) {
+			errno = options[i].error;
+			return -1;
+		}
+		if (options[i].effect == UNMERGE)
+			ss_unmerge(fd);
+	}
+	errno = saved_errno;
+	return REAL(setsockopt)(fd, level, name, value, len);
+}
+
+static bool has(int fd, int i)
+{
+	int number = 0;
+	socklen_t len = sizeof(number);
+
+	return !REAL(getsockopt)(fd, options[i].level, options[i].name, &number,
+				 &len) &&
+	       len == sizeof(number) && switches_on(i, &number, len);
+}
+
+static bool has_any(int fd)
+{
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (options[i].effect != TIMEOUT &&
+		    options[i].name != TCP_ULP && has(fd, (int)i))
+			return true;
+	}
+	return false;
+}
+
+bool ss_options_keep_tcp(int fd)
+{
+	return __atomic_load_n(&used, __ATOMIC_RELAXED) && has_any(fd);
+}
+
+void ss_options_learn(int fd)
+{
+	if (has_any(fd))
+		__atomic_store_n(&used, true, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "reset.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "../bpf/abi.h"
+#include "../bpf/key.h"
+#include "hooks.h"
+#include "ownfd.h"
+#include "runtime.h"
+#include "unread.h"
+
+#ifndef SO_ATTACH_BPF
+#define SO_ATTACH_BPF 50
+#endif
+
+static int ask(const int pair[2], int fd)
+{
+	int program = ss_ownfd(SS_OBJECT_OWNERS);
+	char message[SS_OWNERS_MANY] = { 0 };
+
+	memcpy(message, &fd, sizeof(fd));
+	if (setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_BPF, &program,
+		       sizeof(program)) ||
+	    REAL(send)(pair[0], message, sizeof(message), 0) < 0)
+		return SS_OWNERS_MANY;
+	return (int)REAL(recv)(pair[1], message, sizeof(message), 0);
+}
+
+/* See bpf/owners.bpf.h. */
+static int owners(int fd)
+{
+	int pair[2], n;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		       pair))
+		return SS_OWNERS_MANY;
+	n = ask(pair, fd);
+	REAL(close)(pair[0]);
+	REAL(close)(pair[1]);
+	return n;
+}
+
+static bool has_unread(int fd)
+{
+	int bytes = 0;
+
+	return ss_key_is_tcp(fd) && !REAL(ioctl)(fd, FIONREAD, &bytes) &&
+	       bytes > 0 && ss_unread(fd) == SS_UNREAD_PSOCK;
+}
+
+void ss_reset_before_close(int fd)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	int saved_errno = errno;
+
+	if (ss_runtime_is_on() && has_unread(fd) && owners(fd) == 1)
+		REAL(setsockopt)
+		(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	errno = saved_errno;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "unmerge.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../bpf/key.h"
+#include "../bpf/sysbpf.h"
+#include "enroll.h"
+#include "hooks.h"
+#include "ownfd.h"
+#include "runtime.h"
+#include "unread.h"
+
+/* any: this process has taken a socket out; then it looks at queues twice. */
+static bool any;
+
+bool ss_unmerge_any(void)
+{
+	return __atomic_load_n(&any, __ATOMIC_RELAXED);
+}
+
+static bool merges(void)
+{
+	return ss_runtime_is_on() && ss_runtime.control->flags & SS_MERGED;
+}
+
+static bool is_merged(const struct ss_key *key)
+{
+	__u64 cookie;
+
+	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_MERGED), key, &cookie);
+}
+
+bool ss_unmerge_is(int fd)
+{
+	struct ss_key key;
+
+	return merges() && ss_enroll_is_registered(fd, &key) &&
+	       !is_merged(&key);
+}
+
+static bool take_out(const struct ss_key *key)
+{
+	__atomic_store_n(&any, true, __ATOMIC_RELAXED);
+	return !ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), key);
+}
+
+/*
+ * Whether all that TCP delivered, and nobody read, is in TCP's own queue: only
+ * there is it seen that copied_seq moves on.
+ */
+static bool is_clean(int fd)
+{
+	int by_tcp = ss_unread_by_tcp(fd);
+
+	if (by_tcp <= 0)
+		return by_tcp == 0;
+	return ss_unread(fd) == SS_UNREAD_TCP;
+}
+
+void ss_unmerge(int fd)
+{
+	struct ss_key key;
+
+	if (!merges() || !ss_enroll_is_registered(fd, &key) ||
+	    !is_merged(&key) || ss_unread_by_tcp(fd) != 0)
+		return;
+	/* Bytes may be coming in by TCP this moment: then back, if need be. */
+	if (take_out(&key) && !is_clean(fd))
+		ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), &key, fd);
+}
+
+/* For a socket of another process: what sock_diag(7) says without privilege. */
+static int unread_by_tcp_of(const struct ss_key *key)
+{
+	bool v4 = ss_is_v4_mapped(key->local_ip);
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 request;
+	} ask = { .header = { .nlmsg_len = sizeof(ask),
+			      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			      .nlmsg_flags = NLM_F_REQUEST },
+		  .request = { .sdiag_family = v4 ? AF_INET : AF_INET6,
+			       .sdiag_protocol = IPPROTO_TCP,
+			       .idiag_states = ~0U } };
+	struct inet_diag_sockid *id = &ask.request.id;
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_msg body;
+		char rest[512];
+	} answer;
+	int result = -1;
+	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (nl < 0)
+		return -1;
+	id->idiag_sport = htons(key->local_port);
+	id->idiag_dport = htons(key->remote_port);
+	memcpy(id->idiag_src, key->local_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
+	memcpy(id->idiag_dst, key->remote_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
+	id->idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+	id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	if (REAL(send)(nl, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask) &&
+	    REAL(recv)(nl, &answer, sizeof(answer), 0) >=
+		    (ssize_t)(sizeof(answer.header) + sizeof(answer.body)) &&
+	    answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY)
+		result = (int)answer.body.idiag_rqueue;
+	REAL(close)(nl);
+	return result;
+}
+
+#define PEER_WAIT_MSECS 20 /* for a peer that is about to read */
+
+void ss_unmerge_peer(int fd)
+{
+	const struct timespec msec = { .tv_nsec = 1000000 };
+	struct ss_key self, peer;
+
+	if (!merges() || !ss_enroll_is_registered(fd, &self))
+		return;
+	memset(&peer, 0, sizeof(peer));
+	memcpy(peer.local_ip, self.remote_ip, sizeof(peer.local_ip));
+	memcpy(peer.remote_ip, self.local_ip, sizeof(peer.remote_ip));
+	peer.local_port = self.remote_port;
+	peer.remote_port = self.local_port;
+	peer.netns = self.netns;
+	if (!is_merged(&peer))
+		return;
+	/* We are the one who sends to it, so nothing comes in meanwhile. */
+	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
+		if (unread_by_tcp_of(&peer) == 0) {
+			take_out(&peer);
+			return;
+		}
+		nanosleep(&msec, NULL);
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Taking a socket out of the merged queue: what comes from then on waits in
+ * TCP's own, where TCP's options work, and the verdict sends nothing to it
+ * but by TCP. No byte is lost: the socket stays registered, and what is in
+ * the psock is read first.
+ */
+#ifndef SOCKSHUNT_UNMERGE_H
+#define SOCKSHUNT_UNMERGE_H
+
+#include <stdbool.h>
+
+#include "../bpf/abi.h"
+
+/*
+ * The socket @fd, if it is registered and merged. Bytes that came by TCP and
+ * are unread stay counted by the psock only, so with such the socket remains
+ * as it is, and this is to be tried again. May change errno.
+ */
+void ss_unmerge(int fd);
+
+/* The other end of @fd's connection, before urgent data is sent to it. */
+void ss_unmerge_peer(int fd);
+
+/* Whether this process has done that to any socket. */
+bool ss_unmerge_any(void);
+
+/* Whether @fd is registered, but not merged. */
+bool ss_unmerge_is(int fd);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "unread.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#include "../bpf/key.h"
+#include "hooks.h"
+#include "unmerge.h"
+
+enum ss_unread ss_unread(int fd)
+{
+	if (REAL(recv)(fd, NULL, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) >= 0)
+		return SS_UNREAD_TCP;
+	switch (errno) {
+	case EAGAIN:
+		return SS_UNREAD_NONE;
+	case EFAULT:
+		return SS_UNREAD_PSOCK;
+	default:
+		return SS_UNREAD_ERROR;
+	}
+}
+
+/*
+ * With nowhere to map to, TCP_ZEROCOPY_RECEIVE says how much would have to be
+ * read instead: up to a page, all that waits by sequence numbers.
+ */
+int ss_unread_by_tcp(int fd)
+{
+	struct tcp_zerocopy_receive zc = { 0, 0, 0 };
+	socklen_t len = sizeof(zc);
+
+	if (!REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
+		return (int)zc.recv_skip_hint;
+	return errno == EIO ? 0 : -1; /* EIO: end of file */
+}
+
+void ss_unread_complete(int fd, int *bytes)
+{
+	int saved_errno = errno, by_tcp;
+
+	/* tcp_bpf_ioctl() counts the psock's queue only. */
+	if (ss_unmerge_any() && ss_key_is_tcp(fd) && ss_unmerge_is(fd)) {
+		by_tcp = ss_unread_by_tcp(fd);
+		if (by_tcp < 0) /* psock's are at most a few; peek at TCP's */
+			by_tcp = (int)REAL(recv)(fd, NULL, 1 << 30,
+						 MSG_PEEK | MSG_TRUNC |
+							 MSG_DONTWAIT);
+		if (by_tcp > 0)
+			*bytes += by_tcp;
+	}
+	errno = saved_errno;
+}
+
+void ss_unread_zerocopy(int fd, void *value, socklen_t len)
+{
+	struct tcp_zerocopy_receive *zc = value;
+	int saved_errno = errno, bytes = 0;
+
+	if (len >= sizeof(*zc) && !zc->length && !zc->recv_skip_hint &&
+	    !REAL(ioctl)(fd, FIONREAD, &bytes) && bytes > 0)
+		zc->recv_skip_hint = (uint32_t)bytes;
+	errno = saved_errno;
+}

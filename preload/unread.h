@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What waits in a socket, and where: in TCP's queue, or in the psock's, which
+ * some system calls do not look into.
+ */
+#ifndef SOCKSHUNT_UNREAD_H
+#define SOCKSHUNT_UNREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/*
+ * Where the next byte of TCP socket @fd is. A peek without a buffer tells, and
+ * copies nothing: TCP's own queue gives no fault.
+ */
+enum ss_unread {
+	SS_UNREAD_NONE,	 /* nothing waits (EAGAIN) */
+	SS_UNREAD_TCP,	 /* in TCP's queue, or end of file */
+	SS_UNREAD_PSOCK, /* redirected or merged */
+	SS_UNREAD_ERROR, /* errno; an error of the socket is taken from it */
+};
+enum ss_unread ss_unread(int fd);
+
+/*
+ * Bytes that came by TCP and were not read, in whichever queue; -1: cannot
+ * tell (a page or more).
+ */
+int ss_unread_by_tcp(int fd);
+
+/* ioctl(FIONREAD) was successful with *@bytes: adds what it does not see. */
+void ss_unread_complete(int fd, int *bytes);
+
+/*
+ * getsockopt(TCP_ZEROCOPY_RECEIVE) was successful with @value of @len: bytes
+ * that it cannot map are to be read, as it says of the rest of a page.
+ */
+void ss_unread_zerocopy(int fd, void *value, socklen_t len);
+
+#endif
