@@ -100,7 +100,7 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(unregistered_not_established, "sockets not established (yet)")       \
 	X(unregistered_out_of_scope, "sockets outside accelerated_ports")      \
 	X(unregistered_remote, "sockets whose peer is not on this host")       \
-	X(unregistered_options, "sockets with options that only TCP honours")  \
+	X(unregistered_options, "sockets that need what only TCP has")         \
 	X(unregistered_other, "sockets left on TCP: other errors")
 
 #define SS_COUNTER_MEMBER(name, text) __u64 name;

@@ -141,7 +141,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct io_uring_task;
+
 struct task_struct {
+	struct io_uring_task *io_uring;
 	struct files_struct *files;
 };
 

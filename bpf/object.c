@@ -375,14 +375,26 @@ explain:
 	return -1;
 }
 
+/* A variable in .bss, which after loading is the element of a map. */
+static int set_loaded(const struct ss_object *o, const char *name, __u32 value)
+{
+	struct bpf_map *map = find_map(o, ".bss");
+	__u32 *place = variable(o, ".bss", name), zero = 0;
+	size_t size;
+	const void *all = map ? bpf_map__initial_value(map, &size) : NULL;
+
+	if (!place || !all)
+		return -ENOENT;
+	*place = value; /* libbpf's copy: may or may not be mapped */
+	return bpf_map_update_elem(bpf_map__fd(map), &zero, all, BPF_ANY);
+}
+
 /* Attached for good only where it does what it is for. */
 static void try_merge(struct ss_object *o, struct ss_selftest *t)
 {
 	int prog, err;
 
-	__u32 *merging = variable(o, ".bss", "merging");
-
-	if (!o->merge || !merging || o->fds[SS_OBJECT_MERGED] < 0) {
+	if (!o->merge || o->fds[SS_OBJECT_MERGED] < 0) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
 			 "the object has no program '%s', or it does not load",
 			 SS_PROG_MERGE);
@@ -396,9 +408,13 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 			 "cannot attach: %s", strerror(-err));
 		return;
 	}
-	o->merged =
-		ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason));
-	*merging = o->merged;
+	if (!ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason)))
+		return;
+	err = set_loaded(o, "merging", 1);
+	if (err)
+		snprintf(o->merge_reason, sizeof(o->merge_reason),
+			 "cannot tell the programs: %s", strerror(-err));
+	o->merged = !err;
 }
 
 static void forget_counts(const struct ss_object *o)

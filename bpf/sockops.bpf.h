@@ -81,6 +81,15 @@ static __always_inline bool have_met(const struct ss_key *client)
 	return state && *state == MET;
 }
 
+/* The process that connects uses io_uring, see preload/uring.h. */
+static __always_inline bool has_ring(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return bpf_core_field_exists(task->io_uring) &&
+	       BPF_CORE_READ(task, io_uring);
+}
+
 static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 {
 	/* Never replace: that would destroy the other socket's unread bytes. */
@@ -129,7 +138,7 @@ int sockshunt_sockops(struct bpf_sock_ops *ops)
 	switch (ops->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		key_of_ops(&self, ops);
-		if (in_scope(&self))
+		if (in_scope(&self) && !has_ring())
 			announce(&self);
 		break;
 	case BPF_SOCK_OPS_TIMEOUT_INIT:

@@ -118,16 +118,19 @@ bool ss_blocking_hold(struct ss_blocking *b, int fd, ssize_t *result)
 }
 
 /*
- * Something new, beside bytes that wait already. An edge-triggered descriptor
- * tells once what is there at the start, and once for each arrival.
+ * As a read that has bytes, epoll_wait(2) is also ended by a stop that is
+ * continued. For something new, beside bytes that wait already (@more), an
+ * edge-triggered descriptor tells once what is there at the start, and once
+ * for each arrival.
  */
-static int wait_for_edge(int fd, int msecs)
+static int wait_by_epoll(int fd, bool more, int msecs)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP |
+					       (more ? EPOLLET : 0) };
 	int result, ep = epoll_create1(EPOLL_CLOEXEC);
 
 	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) ||
-	    epoll_wait(ep, &event, 1, 0) < 0)
+	    (more && epoll_wait(ep, &event, 1, 0) < 0))
 		result = -1;
 	else
 		result = epoll_wait(ep, &event, 1, msecs);
@@ -139,16 +142,17 @@ static int wait_for_edge(int fd, int msecs)
 /* At most a second at a time, for the edge may be over before it is awaited. */
 #define EDGE_MSECS 1000
 
-static int wait_some(const struct ss_blocking *b, bool more, long long nsecs)
+static int wait_some(const struct ss_blocking *b, bool more, bool has,
+		     long long nsecs)
 {
 	struct pollfd p = { .fd = b->fd, .events = POLLIN };
 	struct timespec left = { nsecs / 1000000000, nsecs % 1000000000 };
 	int result, state;
 
-	if (more && nsecs && nsecs <= EDGE_MSECS * 1000000LL)
-		return wait_for_edge(b->fd, (int)(nsecs / 1000000) + 1);
-	if (more)
-		return wait_for_edge(b->fd, EDGE_MSECS) < 0 ? -1 : 1;
+	if (has && nsecs && nsecs <= EDGE_MSECS * 1000000LL)
+		return wait_by_epoll(b->fd, more, (int)(nsecs / 1000000) + 1);
+	if (has)
+		return wait_by_epoll(b->fd, more, EDGE_MSECS) < 0 ? -1 : 1;
 	/* A read is a cancellation point, as far as its caller lets it be. */
 	pthread_setcancelstate(b->cancel, &state);
 	result = ppoll(&p, 1, nsecs ? &left : NULL, NULL);
@@ -178,10 +182,10 @@ bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has)
 				return false;
 			}
 		}
-		result = wait_some(b, more, left);
+		result = wait_some(b, more, has, left);
 		if (result > 0)
 			return true;
-		if (result < 0 && errno != EINTR)
+		if (result < 0 && (has || errno != EINTR))
 			return false;
 	}
 }

@@ -62,9 +62,10 @@ bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result);
 
 /*
  * Waits for b->fd to become readable (or @more: for something to arrive beside
- * what waits there) as the read that began with @b does. False with errno:
- * EAGAIN after its timeout, EINTR. A signal ends it if its handler does not
- * restart, or if the socket has a timeout; any does if the read @has bytes.
+ * what waits there) as the read that began with @b does; true as well, now and
+ * then, if nothing came. False with errno: EAGAIN after its timeout, EINTR. A
+ * signal ends it if its handler does not restart, or if the socket has a
+ * timeout; any does, and a stop, if the read @has bytes.
  */
 bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has);
 

@@ -12,6 +12,7 @@
 #include "options.h"
 #include "ownfd.h"
 #include "runtime.h"
+#include "uring.h"
 
 /*
  * pending: one bit per descriptor number with an unfinished connect(2),
@@ -135,7 +136,7 @@ static int enroll(int fd)
 		COUNT(unregistered_remote);
 		return 0;
 	}
-	if (ss_options_keep_tcp(fd)) {
+	if (ss_options_keep_tcp(fd) || ss_uring_is_used()) {
 		COUNT(unregistered_options);
 		return 0;
 	}

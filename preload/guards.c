@@ -12,14 +12,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <sys/syscall.h>
 
+#include "../bpf/key.h"
 #include "blocking.h"
 #include "oddread.h"
+#include "oddsend.h"
 #include "options.h"
 #include "runtime.h"
 #include "splice.h"
-#include "unmerge.h"
 #include "unread.h"
+#include "uring.h"
 
 /* The read family: the original, until TCP would have returned. */
 #define READ_UNTIL(type, name, flags, args)                                    \
@@ -71,6 +74,9 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
+	if (ss_oddread_concerns(1, flags) && ss_runtime_is_on() &&
+	    ss_key_is_tcp(fd))
+		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout);
 	READ_UNTIL(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout));
 }
 
@@ -134,32 +140,51 @@ HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size,
 		   (at, buf, len, size, flags, addr, addr_len));
 }
 
+HOOK ssize_t write(int fd, const void *buf, size_t len)
+{
+	ssize_t n = REAL(write)(fd, buf, len);
+
+	return n ? n : ss_oddsend_nothing(fd, 0);
+}
+
+HOOK ssize_t writev(int fd, const struct iovec *iov, int n_iov)
+{
+	ssize_t n = REAL(writev)(fd, iov, n_iov);
+
+	return n ? n : ss_oddsend_nothing(fd, 0);
+}
+
 HOOK ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	if (__builtin_expect(flags & MSG_OOB, 0))
-		ss_unmerge_peer(fd);
-	return REAL(send)(fd, buf, len, flags);
+	ssize_t n;
+
+	ss_oddsend_before(fd, flags);
+	n = REAL(send)(fd, buf, len, flags);
+	return n ? n : ss_oddsend_nothing(fd, flags);
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 		    const struct sockaddr *addr, socklen_t addr_len)
 {
-	if (__builtin_expect(flags & MSG_OOB, 0))
-		ss_unmerge_peer(fd);
-	return REAL(sendto)(fd, buf, len, flags, addr, addr_len);
+	ssize_t n;
+
+	ss_oddsend_before(fd, flags);
+	n = REAL(sendto)(fd, buf, len, flags, addr, addr_len);
+	return n ? n : ss_oddsend_nothing(fd, flags);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (__builtin_expect(flags & MSG_OOB, 0))
-		ss_unmerge_peer(fd);
-	return REAL(sendmsg)(fd, msg, flags);
+	ssize_t n;
+
+	ss_oddsend_before(fd, flags);
+	n = REAL(sendmsg)(fd, msg, flags);
+	return n ? n : ss_oddsend_nothing(fd, flags);
 }
 
 HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
-	if (__builtin_expect(flags & MSG_OOB, 0))
-		ss_unmerge_peer(fd);
+	ss_oddsend_before(fd, flags);
 	return REAL(sendmmsg)(fd, msgs, n, flags);
 }
 
@@ -226,6 +251,51 @@ HOOK sighandler_t __sysv_signal(int sig, sighandler_t handler)
 HOOK int siginterrupt(int sig, int flag)
 {
 	return ss_signals_interrupt(sig, flag);
+}
+
+/*
+ * Not declared as syscall(2) is, but called with the same registers: so it is
+ * left by a jump, and may be called to fork.
+ */
+HOOK long ss_syscall(long n, long a, long b, long c, long d, long e,
+		     long f) __asm__("syscall");
+HOOK long ss_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+	if (__builtin_expect(n == SYS_io_uring_setup, 0))
+		ss_uring_seen();
+	return REAL(syscall)(n, a, b, c, d, e, f);
+}
+
+/* liburing's; declared in its own headers only. */
+int io_uring_setup(unsigned int n, void *params);
+int io_uring_queue_init(unsigned int n, void *ring, unsigned int flags);
+int io_uring_queue_init_params(unsigned int n, void *ring, void *params);
+int io_uring_queue_init_mem(unsigned int n, void *ring, void *params, void *buf,
+			    size_t size);
+
+HOOK int io_uring_setup(unsigned int n, void *params)
+{
+	ss_uring_seen();
+	return REAL(io_uring_setup)(n, params);
+}
+
+HOOK int io_uring_queue_init(unsigned int n, void *ring, unsigned int flags)
+{
+	ss_uring_seen();
+	return REAL(io_uring_queue_init)(n, ring, flags);
+}
+
+HOOK int io_uring_queue_init_params(unsigned int n, void *ring, void *params)
+{
+	ss_uring_seen();
+	return REAL(io_uring_queue_init_params)(n, ring, params);
+}
+
+HOOK int io_uring_queue_init_mem(unsigned int n, void *ring, void *params,
+				 void *buf, size_t size)
+{
+	ss_uring_seen();
+	return REAL(io_uring_queue_init_mem)(n, ring, params, buf, size);
 }
 
 #endif

@@ -64,14 +64,26 @@
 	/* options that only TCP's own path honours: options.h */              \
 	X(setsockopt, int,                                                     \
 	  (int fd, int level, int name, const void *value, socklen_t len))     \
-	/* urgent data goes by TCP: unmerge.h */                               \
+	/* urgent data, and nothing at all: oddsend.h */                       \
+	X(write, ssize_t, (int fd, const void *buf, size_t len))               \
+	X(writev, ssize_t, (int fd, const struct iovec *iov, int n))           \
 	X(send, ssize_t, (int fd, const void *buf, size_t len, int flags))     \
 	X(sendto, ssize_t,                                                     \
 	  (int fd, const void *buf, size_t len, int flags,                     \
 	   const struct sockaddr *addr, socklen_t addr_len))                   \
 	X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags))     \
 	X(sendmmsg, int,                                                       \
-	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags))
+	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags))           \
+	/* a ring appears: uring.h */                                          \
+	X(syscall, long,                                                       \
+	  (long n, long a, long b, long c, long d, long e, long f))            \
+	X(io_uring_setup, int, (unsigned int n, void *params))                 \
+	X(io_uring_queue_init, int,                                            \
+	  (unsigned int n, void *ring, unsigned int flags))                    \
+	X(io_uring_queue_init_params, int,                                     \
+	  (unsigned int n, void *ring, void *params))                          \
+	X(io_uring_queue_init_mem, int,                                        \
+	  (unsigned int n, void *ring, void *params, void *buf, size_t size))
 
 /* An exported function; all others are hidden. */
 #define HOOK __attribute__((visibility("default")))

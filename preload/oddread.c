@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -147,22 +148,28 @@ static bool has_ended(int fd)
 	       p.revents & (POLLRDHUP | POLLERR | POLLHUP);
 }
 
+static size_t waiting(int fd)
+{
+	int bytes = 0;
+
+	if (!REAL(ioctl)(fd, FIONREAD, &bytes))
+		ss_unread_complete(fd, &bytes);
+	return (size_t)bytes;
+}
+
 static ssize_t fill(struct ss_blocking *b, const struct msghdr *msg, size_t n,
 		    size_t len, int flags)
 {
 	bool peek = flags & MSG_PEEK;
-	bool ended;
 	ssize_t more;
 
 	for (;;) {
-		ended = has_ended(b->fd);
-		more = 0;
-		if (ss_unread(b->fd) != SS_UNREAD_NONE || !ended)
-			more = read_on(b->fd, msg, n, flags);
+		if (has_ended(b->fd) && waiting(b->fd) <= (peek ? n : 0))
+			return (ssize_t)n;
+		more = read_on(b->fd, msg, n, flags);
 		if (more > 0)
 			n = peek ? (size_t)more : n + (size_t)more;
-		if (n >= len || more == 0 || (more < 0 && errno != EAGAIN) ||
-		    (ended && peek))
+		if (n >= len || more == 0 || (more < 0 && errno != EAGAIN))
 			return (ssize_t)n;
 		if ((more < 0 || peek) && !ss_blocking_wait(b, peek, true))
 			return (ssize_t)n;
@@ -182,6 +189,8 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 	if (n <= 0 || (size_t)n >= len || flags & MSG_DONTWAIT ||
 	    !ss_enroll_is_registered(fd, &key))
 		return n;
+	/* What came while there was nothing to return has restarted it. */
+	b.signals = ss_signals;
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &b.cancel);
 	pthread_setcancelstate(b.cancel, NULL);
 	pthread_cleanup_push(ss_blocking_end, &b);
@@ -210,4 +219,36 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 	if (flags & MSG_WAITALL)
 		return read_all(fd, msg, len, flags);
 	return ss_recvmsg(fd, msg, flags);
+}
+
+static bool has_passed(const struct timespec *timeout,
+		       const struct timespec *start)
+{
+	struct timespec now;
+
+	if (!timeout)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000000000LL + now.tv_nsec -
+		       start->tv_nsec >=
+	       timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
+}
+
+int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+		    const struct timespec *timeout)
+{
+	struct timespec start;
+	unsigned int i;
+	ssize_t len;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (i = 0; i < n && !(i && has_passed(timeout, &start)); i++) {
+		len = ss_oddread(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (len < 0)
+			return i ? (int)i : -1;
+		msgs[i].msg_len = (unsigned int)len;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+	}
+	return (int)i;
 }

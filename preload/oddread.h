@@ -21,6 +21,10 @@ static inline bool ss_oddread_concerns(size_t len, int flags)
 /* recvmsg(2), of any socket. */
 ssize_t ss_oddread(int fd, struct msghdr *msg, int flags);
 
+/* recvmmsg(2) with MSG_WAITALL, of a TCP socket. */
+int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+		    const struct timespec *timeout);
+
 /* recvmsg(2) has returned 0: was that for want of a length? */
 ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags);
 

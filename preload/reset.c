@@ -60,6 +60,6 @@ void ss_reset_before_close(int fd)
 
 	if (ss_runtime_is_on() && has_unread(fd) && owners(fd) == 1)
 		REAL(setsockopt)
-		(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	errno = saved_errno;
 }

@@ -372,6 +372,7 @@ __attribute__((constructor)) static void at_start_up(void)
 	/* What handlers of programs without TCP call; the rest follows. */
 	(void)REAL(read);
 	(void)REAL(close);
+	(void)REAL(write);
 	if (disable && !strcmp(disable, "1")) {
 		disabled = true;
 		set_state(SS_OFF);
