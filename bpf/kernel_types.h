@@ -57,6 +57,7 @@ struct sock {
 	int sk_err;
 	__u32 sk_tsflags; /* u16 before 6.x */
 	__u8 sk_shutdown;
+	__u8 sk_userlocks : 4;
 	void *sk_user_data;
 };
 
@@ -73,6 +74,8 @@ struct tcp_sock {
 	__u8 recvmsg_inq : 1;
 	bool is_mptcp;
 	__u32 rcv_nxt;
+	__u32 rcv_wup;
+	__u32 rcv_wnd;
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;

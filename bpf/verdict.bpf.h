@@ -14,6 +14,8 @@
 #define SEND_SHUTDOWN 2 /* include/net/sock.h */
 #define RCV_SHUTDOWN  1
 
+#define SOCK_RCVBUF_LOCK 2 /* the same, in sk_userlocks */
+
 /* TCP keeps the rest of the receive buffer, so its window closes as ever. */
 #define ROOM_SHARE 4
 
@@ -122,16 +124,37 @@ static __always_inline bool answers(struct tcp_sock *ta, struct tcp_sock *tb,
 	return received - acknowledged <= written - acknowledged;
 }
 
+/*
+ * What B has promised to take from TCP, in its last window, it must be able to
+ * take: a buffer full of redirected bytes would drop it, and A would wait for
+ * its retransmission timer. Where SO_RCVBUF does not fix the buffer's size,
+ * TCP enlarges it instead (tcp_clamp_window()).
+ */
+static __always_inline bool has_room(struct tcp_sock *tb, __u32 size,
+				     bool direct)
+{
+	struct sock *b = &tb->inet_conn.icsk_inet.sk;
+	__u32 used = READ(b, sk_backlog.rmem_alloc.counter);
+	__u32 buffer = READ(b, sk_rcvbuf);
+	__s32 window =
+		READ(tb, rcv_wup) + READ(tb, rcv_wnd) - READ(tb, rcv_nxt);
+
+	if (used > buffer / ROOM_SHARE)
+		return false;
+	if (!(READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK))
+		return true;
+	return (__u64)used + size + (window > 0 ? window : 0) <= buffer;
+}
+
 /* May A's message go to B? @peer is the key that B has if it is A's peer. */
 static __always_inline enum outcome judge(struct sender *sender,
 					  const struct ss_key *peer, void *a,
-					  void *b, bool direct)
+					  void *b, __u32 size, bool direct)
 {
 	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
 	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
 	struct sock *sb = &tb->inet_conn.icsk_inet.sk;
 	struct ss_key key;
-	__u32 room;
 
 	/* The entry may be stale, forged, or from another namespace... */
 	key_of(&key, sb, direct);
@@ -153,9 +176,9 @@ static __always_inline enum outcome judge(struct sender *sender,
 		sender->messages = 0;
 		sender->bytes = 0;
 	}
-	room = (__u32)READ(sb, sk_rcvbuf) / ROOM_SHARE;
-	if ((__u32)READ(sb, sk_backlog.rmem_alloc.counter) > room ||
-	    (count_bytes && sender->bytes > room))
+	if (!has_room(tb, size, direct) ||
+	    (count_bytes &&
+	     sender->bytes > (__u32)READ(sb, sk_rcvbuf) / ROOM_SHARE))
 		return ROOM;
 	if (sender->messages >= MAX_MESSAGES)
 		return MESSAGES;
@@ -240,7 +263,8 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		return SK_PASS; /* nothing chosen, or A itself above: TCP */
 	}
 
-	outcome = judge(sender, &peer, a, chosen(kmsg, direct), direct);
+	outcome = judge(sender, &peer, a, chosen(kmsg, direct), msg->size,
+			direct);
 	count(outcome, msg->size);
 	if (outcome != REDIRECT)
 		return by_tcp(msg, kmsg, &self, a, direct);
