@@ -116,6 +116,14 @@ static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 	}
 }
 
+/* In the SYN, by TCP Fast Open: not merged until something looks at it. */
+static __always_inline bool has_early_bytes(struct tcp_sock *tp)
+{
+	const bool direct = false;
+
+	return READ(tp, rcv_nxt) != READ(tp, copied_seq);
+}
+
 static __always_inline void established(struct bpf_sock_ops *ops,
 					struct ss_key *self,
 					const struct ss_key *client)
@@ -124,7 +132,8 @@ static __always_inline void established(struct bpf_sock_ops *ops,
 		COUNT(unregistered_out_of_scope);
 	else if (!have_met(client))
 		COUNT(unregistered_remote);
-	else if (keeps_tcp(sock_of_ops(ops), false))
+	else if (keeps_tcp(sock_of_ops(ops), false) ||
+		 has_early_bytes(sock_of_ops(ops)))
 		COUNT(unregistered_options);
 	else if (registering())
 		enter(ops, self);

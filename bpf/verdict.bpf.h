@@ -102,6 +102,7 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 	       (state_b == BPF_TCP_ESTABLISHED ||
 		state_b == BPF_TCP_FIN_WAIT1 || state_b == BPF_TCP_FIN_WAIT2) &&
 	       !READ(a, sk_err) && !READ(b, sk_err) &&
+	       !READ_BITS(a, sk_tsflags) &&
 	       !(READ_BITS(a, sk_shutdown) & SEND_SHUTDOWN) &&
 	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
 	       !wants_tcp(tb, direct) && merged_as_all(b, direct);

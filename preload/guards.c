@@ -11,6 +11,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <pthread.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 
@@ -144,14 +145,15 @@ HOOK ssize_t write(int fd, const void *buf, size_t len)
 {
 	ssize_t n = REAL(write)(fd, buf, len);
 
-	return n ? n : ss_oddsend_nothing(fd, 0);
+	return ss_oddsend_after(fd, n, 0);
 }
 
 HOOK ssize_t writev(int fd, const struct iovec *iov, int n_iov)
 {
 	ssize_t n = REAL(writev)(fd, iov, n_iov);
 
-	return n ? n : ss_oddsend_nothing(fd, 0);
+	/* A vector of no bytes never comes to the socket. */
+	return n ? ss_oddsend_after(fd, n, 0) : 0;
 }
 
 HOOK ssize_t send(int fd, const void *buf, size_t len, int flags)
@@ -160,7 +162,7 @@ HOOK ssize_t send(int fd, const void *buf, size_t len, int flags)
 
 	ss_oddsend_before(fd, flags);
 	n = REAL(send)(fd, buf, len, flags);
-	return n ? n : ss_oddsend_nothing(fd, flags);
+	return ss_oddsend_after(fd, n, flags);
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t len, int flags,
@@ -170,7 +172,7 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 
 	ss_oddsend_before(fd, flags);
 	n = REAL(sendto)(fd, buf, len, flags, addr, addr_len);
-	return n ? n : ss_oddsend_nothing(fd, flags);
+	return ss_oddsend_after(fd, n, flags);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -179,7 +181,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	ss_oddsend_before(fd, flags);
 	n = REAL(sendmsg)(fd, msg, flags);
-	return n ? n : ss_oddsend_nothing(fd, flags);
+	return ss_oddsend_after(fd, n, flags);
 }
 
 HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
@@ -208,7 +210,18 @@ HOOK int ioctl(int fd, unsigned long request, ...)
 	result = REAL(ioctl)(fd, request, arg);
 	if (request == FIONREAD && !result)
 		ss_unread_complete(fd, arg);
+	else if (request == SIOCATMARK && !result)
+		ss_unread_at_mark(fd, arg);
 	return result;
+}
+
+HOOK int sockatmark(int fd)
+{
+	int at = REAL(sockatmark)(fd);
+
+	if (at > 0)
+		ss_unread_at_mark(fd, &at);
+	return at;
 }
 
 HOOK int setsockopt(int fd, int level, int name, const void *value,

@@ -57,10 +57,11 @@ HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-	int result = REAL(getsockopt)(fd, level, name, value, len);
+	int result;
 
-	if (!result && level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
-		ss_unread_zerocopy(fd, value, *len);
+	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		return ss_unread_zerocopy(fd, value, len);
+	result = REAL(getsockopt)(fd, level, name, value, len);
 	/* How event loops learn that a non-blocking connect has finished. */
 	if (!result && level == SOL_SOCKET && name == SO_ERROR &&
 	    ss_enroll_is_pending(fd))
@@ -130,4 +131,17 @@ HOOK int dup3(int from, int to, int flags)
 {
 	before_dup_onto(from, to);
 	return REAL(dup3)(from, to, flags);
+}
+
+/* exit(3) does not come here, but runs our destructor. */
+HOOK __attribute__((noreturn)) void _exit(int status)
+{
+	ss_reset_before_exit();
+	REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+HOOK __attribute__((noreturn)) void _Exit(int status)
+{
+	_exit(status);
 }

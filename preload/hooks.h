@@ -22,6 +22,8 @@
 	X(listen, int, (int fd, int backlog))                                  \
 	/* keep our own descriptor out of the program's way */                 \
 	X(close, int, (int fd))                                                \
+	X(_exit, void, (int status))                                           \
+	X(_Exit, void, (int status))                                           \
 	X(closefrom, void, (int first))                                        \
 	X(close_range, int,                                                    \
 	  (unsigned int first, unsigned int last, int flags))                  \
@@ -61,6 +63,7 @@
 	  (int in, off64_t *in_at, int out, off64_t *out_at, size_t len,       \
 	   unsigned int flags))                                                \
 	X(ioctl, int, (int fd, unsigned long request, ...))                    \
+	X(sockatmark, int, (int fd))                                           \
 	/* options that only TCP's own path honours: options.h */              \
 	X(setsockopt, int,                                                     \
 	  (int fd, int level, int name, const void *value, socklen_t len))     \

@@ -102,11 +102,17 @@ static ssize_t read_urgent(int fd, struct msghdr *msg, int flags)
 	if (!ss_enroll_is_registered(fd, &key))
 		return REAL(recvmsg)(fd, msg, flags);
 	ss_unmerge(fd);
-	n = REAL(recvmsg)(fd, msg, flags | MSG_DONTWAIT);
-	if (n < 0 && errno == EAGAIN)
-		errno = poll(&p, 1, 0) == 1 && p.revents & POLLPRI ? EAGAIN
-								   : EINVAL;
-	return n;
+	/* While bytes wait in the psock, it would take those. */
+	if (ss_unread(fd) != SS_UNREAD_PSOCK) {
+		n = REAL(recvmsg)(fd, msg, flags | MSG_DONTWAIT);
+		if (n >= 0 || errno != EAGAIN)
+			return n;
+	}
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLPRI)
+		errno = EAGAIN;
+	else
+		errno = EINVAL;
+	return -1;
 }
 
 /* What is left to fill of @from, after @done bytes. */
@@ -139,15 +145,6 @@ static ssize_t read_on(int fd, const struct msghdr *msg, size_t n, int flags)
 	return REAL(recvmsg)(fd, &rest, flags);
 }
 
-/* An error of the socket, or its end, is for the next call to report. */
-static bool has_ended(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
-
-	return poll(&p, 1, 0) == 1 &&
-	       p.revents & (POLLRDHUP | POLLERR | POLLHUP);
-}
-
 static size_t waiting(int fd)
 {
 	int bytes = 0;
@@ -164,7 +161,9 @@ static ssize_t fill(struct ss_blocking *b, const struct msghdr *msg, size_t n,
 	ssize_t more;
 
 	for (;;) {
-		if (has_ended(b->fd) && waiting(b->fd) <= (peek ? n : 0))
+		/* That is for the next call to report. */
+		if (ss_unread_has_ended(b->fd) &&
+		    waiting(b->fd) <= (peek ? n : 0))
 			return (ssize_t)n;
 		more = read_on(b->fd, msg, n, flags);
 		if (more > 0)

@@ -10,7 +10,7 @@
 #include "hooks.h"
 #include "runtime.h"
 
-ssize_t ss_oddsend_nothing(int fd, int flags)
+static ssize_t send_nothing(int fd, int flags)
 {
 	int saved_errno = errno;
 	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
@@ -27,4 +27,28 @@ ssize_t ss_oddsend_nothing(int fd, int flags)
 		raise(SIGPIPE);
 	errno = EPIPE;
 	return -1;
+}
+
+static void take_error(int fd)
+{
+	int saved_errno = errno, error;
+	socklen_t len = sizeof(error);
+
+	if (ss_runtime_is_on())
+		REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	errno = saved_errno;
+}
+
+ssize_t ss_oddsend_result(int fd, ssize_t n, int flags)
+{
+	if (n == 0)
+		return send_nothing(fd, flags);
+	switch (errno) {
+	case ECONNRESET:
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		take_error(fd);
+	}
+	return n;
 }

@@ -14,8 +14,19 @@ static inline void ss_oddsend_before(int fd, int flags)
 		ss_unmerge_peer(fd);
 }
 
-/* A send of no bytes has succeeded: TCP refuses even that after a shutdown.
- * Returns what the send returns, with errno and SIGPIPE. */
-ssize_t ss_oddsend_nothing(int fd, int flags);
+/*
+ * A send with @flags has returned @n. TCP refuses even to send nothing after a
+ * shutdown; and it reports an error of the socket once, where tcp_bpf_sendmsg()
+ * leaves it for the next call to report again. Returns what the send returns,
+ * with errno and SIGPIPE.
+ */
+ssize_t ss_oddsend_result(int fd, ssize_t n, int flags);
+
+static inline ssize_t ss_oddsend_after(int fd, ssize_t n, int flags)
+{
+	if (__builtin_expect(n > 0, 1))
+		return n;
+	return ss_oddsend_result(fd, n, flags);
+}
 
 #endif

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "reset.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../bpf/abi.h"
 #include "../bpf/key.h"
@@ -62,4 +67,39 @@ void ss_reset_before_close(int fd)
 		REAL(setsockopt)
 	(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	errno = saved_errno;
+}
+
+/* No memory is taken, no lock: this may be a child of a threaded program. */
+static void reset_listed(int dir)
+{
+	_Alignas(struct dirent64) char buf[4096];
+	struct dirent64 *entry;
+	ssize_t n;
+
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < n; at += entry->d_reclen) {
+			entry = (struct dirent64 *)(buf + at);
+			if (entry->d_name[0] != '.')
+				ss_reset_before_close(atoi(entry->d_name));
+		}
+	}
+}
+
+void ss_reset_before_exit(void)
+{
+	int dir;
+
+	if (!ss_runtime_is_on() || !ss_runtime_owns_memory())
+		return;
+	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0) {
+		reset_listed(dir);
+		REAL(close)(dir);
+	}
+}
+
+/* exit(3), and the return from main(). */
+__attribute__((destructor)) static void at_exit(void)
+{
+	ss_reset_before_exit();
 }

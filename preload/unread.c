@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "../bpf/key.h"
+#include "enroll.h"
 #include "hooks.h"
+#include "runtime.h"
 #include "unmerge.h"
 
 enum ss_unread ss_unread(int fd)
@@ -55,13 +59,42 @@ void ss_unread_complete(int fd, int *bytes)
 	errno = saved_errno;
 }
 
-void ss_unread_zerocopy(int fd, void *value, socklen_t len)
+void ss_unread_at_mark(int fd, int *at)
+{
+	int saved_errno = errno;
+
+	/* Whoever sent urgent data to it may have taken it out of merging. */
+	if (*at && ss_runtime_is_on() && ss_unread(fd) == SS_UNREAD_PSOCK)
+		*at = 0;
+	errno = saved_errno;
+}
+
+int ss_unread_zerocopy(int fd, void *value, socklen_t *len)
 {
 	struct tcp_zerocopy_receive *zc = value;
-	int saved_errno = errno, bytes = 0;
+	struct ss_key key;
+	int bytes = 0;
 
-	if (len >= sizeof(*zc) && !zc->length && !zc->recv_skip_hint &&
-	    !REAL(ioctl)(fd, FIONREAD, &bytes) && bytes > 0)
-		zc->recv_skip_hint = (uint32_t)bytes;
-	errno = saved_errno;
+	if (!ss_enroll_is_registered(fd, &key) || !zc || !len ||
+	    *len < sizeof(*zc) ||
+	    (ss_unmerge_is(fd) && ss_unread(fd) != SS_UNREAD_PSOCK))
+		return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE,
+					value, len);
+	if (REAL(ioctl)(fd, FIONREAD, &bytes))
+		return -1;
+	memset(zc + 1, 0, *len - sizeof(*zc));
+	zc->length = 0;
+	zc->recv_skip_hint = (uint32_t)bytes;
+	if (bytes || !ss_unread_has_ended(fd))
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+bool ss_unread_has_ended(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1 &&
+	       p.revents & (POLLRDHUP | POLLERR | POLLHUP);
 }

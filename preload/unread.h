@@ -31,10 +31,18 @@ int ss_unread_by_tcp(int fd);
 /* ioctl(FIONREAD) was successful with *@bytes: adds what it does not see. */
 void ss_unread_complete(int fd, int *bytes);
 
+/* End of file or an error is next, after what waits. */
+bool ss_unread_has_ended(int fd);
+
+/* ioctl(SIOCATMARK) said *@at: what waits in the psock is before the mark. */
+void ss_unread_at_mark(int fd, int *at);
+
 /*
- * getsockopt(TCP_ZEROCOPY_RECEIVE) was successful with @value of @len: bytes
- * that it cannot map are to be read, as it says of the rest of a page.
+ * getsockopt(TCP_ZEROCOPY_RECEIVE). What is in the psock cannot be mapped: it
+ * is to be read, as this call says of bytes that fill no page. The kernel must
+ * not be asked: with a page or more merged, tcp_zerocopy_receive() follows a
+ * null pointer (seen on 6.18).
  */
-void ss_unread_zerocopy(int fd, void *value, socklen_t len);
+int ss_unread_zerocopy(int fd, void *value, socklen_t *len);
 
 #endif
