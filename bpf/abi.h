@@ -151,6 +151,8 @@ struct ss_control {
 	__u32 loader_pid;
 	__u32 loader_uid;
 	__u32 self_test_usecs;
+	__u32 unmerged; /* not 0: sockets were taken out of merging */
+	__u32 zero;
 	__u64 loaded_at; /* seconds since the epoch */
 	char loader_version[16];
 	char merge_reason[112]; /* why SS_MERGED is not set */

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <linux/sockios.h>
 #include <stdarg.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 
 #include "../bpf/key.h"
@@ -186,16 +187,40 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
+	int sent;
+
 	ss_oddsend_before(fd, flags);
-	return REAL(sendmmsg)(fd, msgs, n, flags);
+	sent = REAL(sendmmsg)(fd, msgs, n, flags);
+	return sent < 0 ? (int)ss_oddsend_result(fd, sent, flags) : sent;
+}
+
+HOOK ssize_t sendfile(int out, int in, off_t *at, size_t len)
+{
+	ssize_t n = REAL(sendfile)(out, in, at, len);
+
+	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+}
+
+HOOK ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
+{
+	ssize_t n = REAL(sendfile64)(out, in, at, len);
+
+	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
 }
 
 HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		    size_t len, unsigned int flags)
 {
-	if (in_at || out_at)
+	ssize_t n;
+
+	if (out_at)
 		return REAL(splice)(in, in_at, out, out_at, len, flags);
-	return ss_splice(in, out, len, flags);
+	if (in_at) {
+		n = REAL(splice)(in, in_at, out, out_at, len, flags);
+		return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+	}
+	n = ss_splice(in, out, len, flags);
+	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
 }
 
 HOOK int ioctl(int fd, unsigned long request, ...)

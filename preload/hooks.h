@@ -77,6 +77,8 @@
 	X(sendmsg, ssize_t, (int fd, const struct msghdr *msg, int flags))     \
 	X(sendmmsg, int,                                                       \
 	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags))           \
+	X(sendfile, ssize_t, (int out, int in, off_t *at, size_t len))         \
+	X(sendfile64, ssize_t, (int out, int in, off64_t *at, size_t len))     \
 	/* a ring appears: uring.h */                                          \
 	X(syscall, long,                                                       \
 	  (long n, long a, long b, long c, long d, long e, long f))            \

@@ -29,67 +29,80 @@ static size_t length_of(const struct msghdr *msg)
 	return len;
 }
 
-/* recvmsg(2) into one buffer instead of the caller's. */
-static ssize_t read_into(int fd, struct msghdr *msg, void *buf, size_t len,
-			 int flags)
-{
-	struct iovec iov = { buf, len };
-	struct msghdr ours = *msg;
-	ssize_t n;
-
-	ours.msg_iov = &iov;
-	ours.msg_iovlen = 1;
-	n = ss_recvmsg(fd, &ours, flags);
-	ours.msg_iov = msg->msg_iov;
-	ours.msg_iovlen = msg->msg_iovlen;
-	if (n >= 0)
-		*msg = ours;
-	return n;
-}
-
-/* A read of no bytes waits until there are some, and takes none. */
+/*
+ * A read of no bytes takes none; if there are none it waits, and TCP ends it
+ * when it is woken, for whatever reason.
+ */
 ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
 {
 	char byte;
-	ssize_t n = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct ss_key key;
+	int saved_errno = errno;
 
-	if (!length_of(msg) && ss_runtime_is_on() && ss_key_is_tcp(fd))
-		n = read_into(fd, msg, &byte, 1, flags | MSG_PEEK);
-	return n > 0 ? 0 : n;
+	if (length_of(msg) || !ss_enroll_is_registered(fd, &key) ||
+	    REAL(recvmsg)(fd, &peek, flags | MSG_PEEK) >= 0 ||
+	    (errno == EAGAIN && !(flags & MSG_DONTWAIT) &&
+	     !(fcntl(fd, F_GETFL) & O_NONBLOCK))) {
+		errno = saved_errno;
+		return 0;
+	}
+	return -1;
+}
+
+static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags);
+
+/* Into a buffer of our own, and no further. */
+static ssize_t read_and_drop(int fd, struct msghdr *msg, size_t len, int flags)
+{
+	struct iovec iov = { NULL, len < DISCARD_MAX ? len : DISCARD_MAX };
+	struct msghdr ours = *msg;
+	ssize_t n;
+
+	iov.iov_base = mmap(NULL, iov.iov_len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (iov.iov_base == MAP_FAILED)
+		return -1;
+	ours.msg_iov = &iov;
+	ours.msg_iovlen = 1;
+	if (flags & MSG_WAITALL)
+		n = read_all(fd, &ours, iov.iov_len, flags);
+	else
+		n = ss_recvmsg(fd, &ours, flags);
+	munmap(iov.iov_base, iov.iov_len);
+	if (n >= 0) {
+		msg->msg_namelen = ours.msg_namelen;
+		msg->msg_controllen = ours.msg_controllen;
+		msg->msg_flags = ours.msg_flags;
+	}
+	return n;
 }
 
 /* TCP passes over the bytes; the psock would write them to the caller's. */
 static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 {
-	char byte, *scratch;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	for (;;) {
 		switch (ss_unread(fd)) {
 		case SS_UNREAD_NONE:
-			n = read_into(fd, msg, &byte, 1,
-				      (flags & MSG_DONTWAIT) | MSG_PEEK);
+			n = ss_recvmsg(fd, &peek,
+				       (flags & MSG_DONTWAIT) | MSG_PEEK);
 			if (n <= 0)
 				return n;
-			continue;
-		case SS_UNREAD_PSOCK:
 			break;
+		case SS_UNREAD_PSOCK:
+			return read_and_drop(fd, msg, len, flags & ~MSG_TRUNC);
 		case SS_UNREAD_ERROR:
 			return -1;
 		default:
 			return ss_recvmsg(fd, msg, flags);
 		}
-		break;
 	}
-	if (len > DISCARD_MAX)
-		len = DISCARD_MAX;
-	scratch = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (scratch == MAP_FAILED)
-		return -1;
-	n = read_into(fd, msg, scratch, len, flags & ~MSG_TRUNC);
-	munmap(scratch, len);
-	return n;
 }
 
 /* tcp_recv_urg() runs only where TCP's own queue is read. */
@@ -237,9 +250,17 @@ int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 		    const struct timespec *timeout)
 {
 	struct timespec start;
+	int error = 0;
+	socklen_t error_len = sizeof(error);
 	unsigned int i;
 	ssize_t len;
 
+	/* As recvmmsg(2): before all else. */
+	if (!REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) &&
+	    error) {
+		errno = error;
+		return -1;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (i = 0; i < n && !(i && has_passed(timeout, &start)); i++) {
 		len = ss_oddread(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);

@@ -89,8 +89,12 @@ int ss_options_set(int fd, int level, int name, const void *value,
 			errno = options[i].error;
 			return -1;
 		}
-		if (options[i].effect == UNMERGE)
-			ss_unmerge(fd);
+		/* In the merged queue fewer bytes could not be read at all. */
+		if (options[i].effect == UNMERGE && !ss_unmerge(fd) &&
+		    name == SO_RCVLOWAT) {
+			errno = saved_errno;
+			return 0;
+		}
 	}
 	errno = saved_errno;
 	return REAL(setsockopt)(fd, level, name, value, len);

@@ -19,17 +19,15 @@
 #include "runtime.h"
 #include "unread.h"
 
-/* any: this process has taken a socket out; then it looks at queues twice. */
-static bool any;
-
-bool ss_unmerge_any(void)
-{
-	return __atomic_load_n(&any, __ATOMIC_RELAXED);
-}
-
 static bool merges(void)
 {
 	return ss_runtime_is_on() && ss_runtime.control->flags & SS_MERGED;
+}
+
+bool ss_unmerge_any(void)
+{
+	return merges() &&
+	       __atomic_load_n(&ss_runtime.control->unmerged, __ATOMIC_RELAXED);
 }
 
 static bool is_merged(const struct ss_key *key)
@@ -49,33 +47,38 @@ bool ss_unmerge_is(int fd)
 
 static bool take_out(const struct ss_key *key)
 {
-	__atomic_store_n(&any, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&ss_runtime.control->unmerged, 1, __ATOMIC_RELAXED);
 	return !ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), key);
 }
 
 /*
  * Whether all that TCP delivered, and nobody read, is in TCP's own queue: only
- * there is it seen that copied_seq moves on.
+ * there does reading move copied_seq on, and is a FIN understood.
  */
 static bool is_clean(int fd)
 {
 	int by_tcp = ss_unread_by_tcp(fd);
 
+	if (ss_unread_has_ended(fd))
+		return false;
 	if (by_tcp <= 0)
 		return by_tcp == 0;
 	return ss_unread(fd) == SS_UNREAD_TCP;
 }
 
-void ss_unmerge(int fd)
+bool ss_unmerge(int fd)
 {
 	struct ss_key key;
 
-	if (!merges() || !ss_enroll_is_registered(fd, &key) ||
-	    !is_merged(&key) || ss_unread_by_tcp(fd) != 0)
-		return;
-	/* Bytes may be coming in by TCP this moment: then back, if need be. */
-	if (take_out(&key) && !is_clean(fd))
-		ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), &key, fd);
+	if (!merges() || !ss_enroll_is_registered(fd, &key) || !is_merged(&key))
+		return true;
+	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
+		return false;
+	if (!take_out(&key) || is_clean(fd))
+		return true;
+	/* Something came in by TCP just then. */
+	ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), &key, fd);
+	return false;
 }
 
 /* For a socket of another process: what sock_diag(7) says without privilege. */

@@ -13,16 +13,16 @@
 #include "../bpf/abi.h"
 
 /*
- * The socket @fd, if it is registered and merged. Bytes that came by TCP and
- * are unread stay counted by the psock only, so with such the socket remains
- * as it is, and this is to be tried again. May change errno.
+ * The socket @fd, if it is registered and merged. False if it has to remain
+ * so: reading bytes that came by TCP, or a FIN, is understood there only. May
+ * change errno.
  */
-void ss_unmerge(int fd);
+bool ss_unmerge(int fd);
 
 /* The other end of @fd's connection, before urgent data is sent to it. */
 void ss_unmerge_peer(int fd);
 
-/* Whether this process has done that to any socket. */
+/* Whether any process has done that to any socket. */
 bool ss_unmerge_any(void);
 
 /* Whether @fd is registered, but not merged. */
