@@ -41,7 +41,7 @@ CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 		  NO_PROGRAM PROGRAM_TYPE MAP_TYPE KEY_SIZE VALUE_SIZE REJECTED)
 TEST_OBJECTS := tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
-	       $(wildcard tests/progs/*.c)))
+	       $(wildcard tests/progs/*.c))) tests/bin/semantics
 
 
 .PHONY: FORCE all check demo bench setup install uninstall clean format lint
@@ -101,6 +101,10 @@ tests/bin:
 tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
 tests/bin/conf_dump: LIBS := $(INIH)
 
+tests/bin/semantics: $(call objects,$(wildcard tests/semantics/*.c)) | tests/bin
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+
 tests/bin/%: tests/progs/%.c | tests/bin
 	$(call say,CC)
 	$(Q)$(CC) $(filter-out -fPIC,$(OUR_CFLAGS)) $(CFLAGS) -pthread -o $@ \
@@ -135,7 +139,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
 
 SHELL_FILES = $(wildcard tests/*.bash tests/*.bats tools/*.sh bench/*.sh) \
-	      tests/run .ci/run
+	      tests/run tests/semantics/run .ci/run
 lint:
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)shellcheck -x $(SHELL_FILES)
@@ -145,7 +149,7 @@ format:
 
 clean:
 	$(Q)rm -rf tests/bin preload/*.so preload/sockshunt-loader tools/sockshunt
-	$(Q)rm -f */*.o */*.d tests/progs/*.d
+	$(Q)rm -f */*.o */*.d tests/*/*.o tests/*/*.d
 
--include $(wildcard */*.d tests/bin/*.d)
+-include $(wildcard */*.d tests/*/*.d)
 FORCE:
