@@ -41,6 +41,7 @@
 	X(recv_records, recv_records, 3, false)                                \
 	X(splice_out, splice_out, 1, false)                                    \
 	X(stdio_gets, stdio_gets, 0, false)                                    \
+	X(recv_exactly, recv_exactly, 1, false)                                \
 	X(read_all, read_all, 0, false)                                        \
 	X(zerocopy_receive, zerocopy_receive, 0, false)                        \
 	X(uring_recv, uring_recv, 1, false)                                    \

@@ -468,6 +468,34 @@ void op_stdio_gets(struct call *c)
 	free(buf);
 }
 
+/* recv_exactly N: as programs wait for all without MSG_WAITALL */
+void op_recv_exactly(struct call *c)
+{
+	size_t len = size_arg(c), have = 0;
+	uint8_t *buf = buffer(len);
+	ssize_t n = 1;
+
+	while (have < len && n > 0) {
+		n = recv(self.fd, buf + have, len - have, 0);
+		if (n > 0)
+			have += (size_t)n;
+	}
+	if (n > 0) {
+		received(c, buf, (ssize_t)have);
+	} else {
+		int error = errno;
+
+		received(c, buf, (ssize_t)have);
+		errno = error;
+		say(c, ", ");
+		if (n)
+			say_errno(c);
+		else
+			say(c, "EOF");
+	}
+	free(buf);
+}
+
 static uint8_t *grown(uint8_t *p, size_t len)
 {
 	p = realloc(p, len);
