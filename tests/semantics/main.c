@@ -107,7 +107,7 @@ static void settle(void)
 {
 	usleep((useconds_t)settle_usecs);
 	/* On a busy machine a thread may not have got there yet. */
-	for (int i = 0; i < 100 && anyone_running(); i++)
+	for (int i = 0; i < 2000 && anyone_running(); i++)
 		usleep(500);
 }
 

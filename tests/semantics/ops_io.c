@@ -14,6 +14,7 @@
 #define MAX_MESSAGES 16
 #define PIECES	     3
 #define CHUNK	     1024
+#define FILL_PAUSE   60000 /* longer than an ACK is delayed */
 
 /* What the fortified headers would call. */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
@@ -172,23 +173,37 @@ void op_sendmmsg(struct call *c)
 }
 
 /* Sends pieces of @piece without waiting until EAGAIN or @max bytes. */
-static void fill(struct call *c, size_t piece, size_t max)
+static ssize_t fill_once(size_t piece, size_t max, size_t *total)
 {
-	size_t total = 0;
 	ssize_t n = 0;
 
-	while (total < max) {
-		size_t len = max - total < piece ? max - total : piece;
-		uint8_t *buf;
+	while (*total < max) {
+		size_t len = max - *total < piece ? max - *total : piece;
+		uint8_t *buf = stream_next(len);
 
-		buf = stream_next(len);
 		n = send(self.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		free(buf);
 		if (n < 0)
 			break;
 		flow_out()->sent += (uint64_t)n;
-		total += (size_t)n;
+		*total += (size_t)n;
 	}
+	return n;
+}
+
+/* Once more after a while: the first EAGAIN may come before the other end had
+ * what was under way. */
+static void fill(struct call *c, size_t piece, size_t max)
+{
+	size_t total = 0, before;
+	ssize_t n;
+
+	do {
+		before = total;
+		n = fill_once(piece, max, &total);
+		if (n < 0 && errno == EAGAIN)
+			usleep(FILL_PAUSE);
+	} while (n < 0 && errno == EAGAIN && total > before);
 	if (n >= 0) {
 		say(c, "no EAGAIN");
 		return;

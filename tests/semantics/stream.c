@@ -23,6 +23,7 @@ struct flow *flow_in(void)
 	return &shared->flow[!self.index];
 }
 
+/* The finalizer of splitmix64 */
 static uint8_t byte_at(const struct flow *f, uint64_t position)
 {
 	uint64_t x = position * 2 + (uint64_t)(f - shared->flow) + 1;
@@ -30,8 +31,8 @@ static uint8_t byte_at(const struct flow *f, uint64_t position)
 	x *= 0x9e3779b97f4a7c15ull;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-	x ^= x >> 31;
-	return (uint8_t)(FIRST_BYTE + (x >> 32) % (FIRST_URGENT - FIRST_BYTE));
+	x = (uint32_t)(x ^ (x >> 31));
+	return (uint8_t)(FIRST_BYTE + (x * (FIRST_URGENT - FIRST_BYTE) >> 32));
 }
 
 uint8_t *stream_next(size_t len)
