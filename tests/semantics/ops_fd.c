@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "semantics.h"
@@ -94,7 +95,12 @@ void op_waste_numbers(struct call *c)
 
 #define HOLDER_FD 500
 
-static int holder = -1; /* the end of ours of what it is commanded by */
+struct holder {
+	pid_t pid;
+	int control;
+};
+
+static struct holder holder = { .control = -1 };
 
 static void holder_serve(int control)
 {
@@ -133,17 +139,16 @@ static void leave_coordinator(void)
 	}
 }
 
-static int start_holder(void (*child)(int control))
+static bool start_holder(struct holder *h, void (*child)(int control))
 {
 	int ends[2];
-	pid_t pid;
 
 	if (!make_control(ends))
-		return -1;
-	pid = fork();
-	if (pid < 0)
-		return -1;
-	if (!pid) {
+		return false;
+	h->pid = fork();
+	if (h->pid < 0)
+		return false;
+	if (!h->pid) {
 		int control =
 			(int)syscall(SYS_dup3, ends[1], HOLDER_FD, O_CLOEXEC);
 
@@ -152,13 +157,13 @@ static int start_holder(void (*child)(int control))
 		_exit(0);
 	}
 	close(ends[1]);
-	return ends[0];
+	h->control = ends[0];
+	return true;
 }
 
 void op_fork_hold(struct call *c)
 {
-	holder = start_holder(holder_serve);
-	say_ok(c, holder >= 0);
+	say_ok(c, start_holder(&holder, holder_serve));
 }
 
 static void exec_holder(int control)
@@ -192,15 +197,15 @@ static void ask_holder(struct call *c, const char *words)
 {
 	ssize_t n;
 
-	if (holder < 0) {
+	if (holder.control < 0) {
 		say(c, "nobody holds it");
 		return;
 	}
-	if (write(holder, words, strlen(words)) < 0) {
+	if (write(holder.control, words, strlen(words)) < 0) {
 		say_errno(c);
 		return;
 	}
-	n = syscall(SYS_read, holder, c->text, sizeof(c->text) - 1);
+	n = syscall(SYS_read, holder.control, c->text, sizeof(c->text) - 1);
 	c->len = n > 0 ? (size_t)n - 1 : 0;
 	c->text[c->len] = '\0';
 	if (n <= 0)
@@ -209,15 +214,14 @@ static void ask_holder(struct call *c, const char *words)
 
 void op_exec_hold(struct call *c)
 {
-	holder = start_holder(exec_holder);
-	if (holder < 0)
+	if (!start_holder(&holder, exec_holder))
 		say_errno(c);
 	else
 		ask_holder(c, "sigaction USR1 restart"); /* it has started */
 }
 
 /* The courier is forked before there is a socket, and gets it by SCM_RIGHTS. */
-static int courier = -1;
+static struct holder courier = { .control = -1 };
 
 static void courier_serve(int control)
 {
@@ -236,7 +240,7 @@ static void courier_serve(int control)
 
 void courier_start(void)
 {
-	courier = start_holder(courier_serve);
+	start_holder(&courier, courier_serve);
 }
 
 void op_pass(struct call *c)
@@ -253,7 +257,7 @@ void op_pass(struct call *c)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &self.fd, sizeof(int));
-	if (courier < 0 || sendmsg(courier, &msg, 0) != 1) {
+	if (courier.control < 0 || sendmsg(courier.control, &msg, 0) != 1) {
 		say_errno(c);
 		return;
 	}
@@ -285,16 +289,13 @@ void op_hold_send(struct call *c)
 /* fork_release | exec_release | pass_close: the holder ends */
 void op_hold_release(struct call *c)
 {
-	char byte;
-
-	if (holder < 0) {
+	if (holder.control < 0) {
 		say(c, "nobody holds it");
 		return;
 	}
-	shutdown(holder, SHUT_WR);
-	while (syscall(SYS_read, holder, &byte, 1) > 0)
+	close(holder.control);
+	while (waitpid(holder.pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	close(holder);
-	holder = -1;
+	holder.control = -1;
 	say(c, "ok");
 }
