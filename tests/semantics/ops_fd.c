@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -111,9 +112,12 @@ static void holder_serve(int control)
 	while ((n = syscall(SYS_read, control, words, sizeof(words) - 1)) > 0) {
 		words[n] = '\0';
 		make_call(&c, words);
+		if (c.argc && !strcmp(c.argv[0], "end"))
+			return;
 		run_call(&c);
 		syscall(SYS_write, control, c.text, c.len + 1);
 	}
+	pause(); /* it outlives the peer */
 }
 
 static bool make_control(int ends[2])
@@ -293,6 +297,8 @@ void op_hold_release(struct call *c)
 		say(c, "nobody holds it");
 		return;
 	}
+	if (write(holder.control, "end", 3) != 3)
+		kill(holder.pid, SIGKILL);
 	close(holder.control);
 	while (waitpid(holder.pid, NULL, 0) < 0 && errno == EINTR)
 		;
