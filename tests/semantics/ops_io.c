@@ -14,7 +14,7 @@
 #define MAX_MESSAGES 16
 #define PIECES	     3
 #define CHUNK	     1024
-#define FILL_PAUSE   60000 /* longer than an ACK is delayed */
+#define FILL_PAUSE   250000 /* longer than a retransmission takes */
 
 /* What the fortified headers would call. */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
@@ -191,19 +191,20 @@ static ssize_t fill_once(size_t piece, size_t max, size_t *total)
 	return n;
 }
 
-/* Once more after a while: the first EAGAIN may come before the other end had
- * what was under way. */
+/* Once more after a while, until nothing more is taken: the first EAGAIN may
+ * come before the other end had what was under way. */
 static void fill(struct call *c, size_t piece, size_t max)
 {
-	size_t total = 0, before;
+	size_t total = 0, before = 0;
 	ssize_t n;
 
-	do {
-		before = total;
+	for (;;) {
 		n = fill_once(piece, max, &total);
-		if (n < 0 && errno == EAGAIN)
-			usleep(FILL_PAUSE);
-	} while (n < 0 && errno == EAGAIN && total > before);
+		if (n >= 0 || errno != EAGAIN || (before && total == before))
+			break;
+		before = total;
+		usleep(FILL_PAUSE);
+	}
 	if (n >= 0) {
 		say(c, "no EAGAIN");
 		return;
