@@ -8,6 +8,7 @@
 /* Bytes from here up are urgent ones; no stream byte ends a line or string. */
 #define FIRST_URGENT 0xf0
 #define FIRST_BYTE   0x20
+#define UNCOUNTED    (1 << 22)
 
 struct shared *shared;
 int shared_memory;
@@ -130,14 +131,21 @@ void flows_restart(void)
 
 /* Judging */
 
+/* How many bytes at @p are the stream's from @at on. */
+static size_t right_bytes(const struct flow *f, uint64_t at, const uint8_t *p,
+			  size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && p[i] == byte_at(f, at + i))
+		i++;
+	return i;
+}
+
 static bool matches(const struct flow *f, uint64_t at, const uint8_t *p,
 		    size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (p[i] != byte_at(f, at + i))
-			return false;
-	}
-	return true;
+	return right_bytes(f, at, p, len) == len;
 }
 
 /* Where the bytes come from; the nearest place after @near, then before. */
@@ -146,7 +154,8 @@ static bool locate(const struct flow *f, uint64_t near, const uint8_t *p,
 {
 	if (len > 32)
 		len = 32;
-	for (*at = near; *at + len <= f->sent; (*at)++) {
+	/* A call that has not returned yet sends more than is counted. */
+	for (*at = near; *at + len <= f->sent + UNCOUNTED; (*at)++) {
 		if (matches(f, *at, p, len))
 			return true;
 	}
@@ -186,40 +195,47 @@ static void say_count(struct call *c, const struct flow *f, size_t n)
 	say_position(c, f, f->read);
 }
 
+/* Says what is wrong with @n bytes; returns how far the stream got by them. */
+static uint64_t say_corrupt(struct call *c, const struct flow *f,
+			    const uint8_t *buf, size_t n)
+{
+	size_t good = right_bytes(f, f->read, buf, n);
+	uint64_t at;
+
+	say(c, "CORRUPT %zu ", n);
+	say_position(c, f, f->read);
+	if (good)
+		say(c, " after %zu", good);
+	if (!locate(f, f->read + good, buf + good, n - good, &at)) {
+		say(c, ", unlike anything sent");
+		return f->read + n;
+	}
+	say(c, ", looks like ");
+	say_position(c, f, at);
+	return at + n - good;
+}
+
 static void judge(struct call *c, uint8_t *buf, size_t n, bool peek)
 {
 	struct flow *f = flow_in();
 	char urgent[128] = "";
-	uint64_t at = f->read;
+	uint64_t read = f->read, to = read;
 	size_t kept = take_urgent(buf, n, urgent, sizeof(urgent));
-	bool right = matches(f, at, buf, kept), found = true;
+	bool right = matches(f, read, buf, kept);
 
-	if (!right)
-		found = locate(f, at, buf, kept, &at);
-	if (!right && found && peek) { /* SO_PEEK_OFF */
-		uint64_t read = f->read;
-
-		right = matches(f, at, buf, kept);
-		f->read = at;
-		if (right)
-			say_count(c, f, n);
-		f->read = read;
-	} else if (right) {
-		say_count(c, f, n);
+	if (!right && peek && locate(f, read, buf, kept, &to) &&
+	    matches(f, to, buf, kept)) {
+		f->read = to; /* SO_PEEK_OFF: only where it is counts */
+		right = true;
 	}
-	if (!right) {
-		say(c, "CORRUPT %zu ", n);
-		say_position(c, f, f->read);
-		if (found) {
-			say(c, ", looks like ");
-			say_position(c, f, at);
-		} else {
-			say(c, ", unlike anything sent");
-		}
+	if (right) {
+		say_count(c, f, n);
+		to = f->read + kept;
+	} else {
+		to = say_corrupt(c, f, buf, kept);
 	}
 	say(c, "%s", urgent);
-	if (!peek)
-		f->read = (found ? at : f->read) + kept;
+	f->read = peek ? read : to;
 }
 
 static void judge_call(struct call *c, const uint8_t *buf, ssize_t n, bool peek)
