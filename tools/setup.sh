@@ -13,6 +13,8 @@ packages=(
 	bats shellcheck clang-format binutils jq curl file
 	iproute2 util-linux procps libcap2-bin liburing-dev
 	redis-server redis-tools nginx-light wrk memcached sockperf
+	haproxy postgresql-15 iperf3 socat python3 openssl
+	default-jdk-headless
 )
 
 if ! command -v dpkg-query >/dev/null; then
