@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # redis, both ends accelerated.
+# shellcheck disable=SC2030,SC2031 # bats runs each test in a subshell
 
 load helpers
 load programs
@@ -81,4 +82,119 @@ start_redis() { # PORT
 	SOCKSHUNT_CONF=$CONF LD_PRELOAD=$SHIM redis-benchmark -p 7005 -q -t get \
 		-n 10000
 	assert_counter redirected_messages -gt 10000
+}
+
+# fill PORT SEED KEYS: many kinds of keys, by the protocol's mass insertion.
+fill() {
+	python3 "$PROGS/redis_fill.py" "$2" "$3" >commands
+	run -0 client redis-cli -p "$1" --pipe <commands
+	[[ $output == *"errors: 0, replies: "* ]]
+}
+
+# digest PORT: of everything in the data set.
+digest() {
+	client redis-cli -p "$1" debug digest
+}
+
+# restart_redis PORT OPTION...: with the files that are there, all loaded.
+restart_redis() {
+	local port=$1
+
+	shift
+	start shimmed redis-server --port "$port" --enable-debug-command yes "$@"
+	wait_for_port "$port"
+	eventually grep -q 'Ready to accept connections' "$LOG"
+}
+
+@test "redis: all is back after a restart, by snapshot and by append-only file" {
+	local keys before
+
+	restart_redis 7010 --save '3600 1' --appendonly no
+	fill 7010 1 2500
+	keys=$(client redis-cli -p 7010 dbsize)
+	[[ $keys -eq 2500 ]]
+	before=$(digest 7010)
+	client redis-cli -p 7010 shutdown save || true
+	eventually ended "$SERVER"
+	[[ -s dump.rdb ]]
+
+	restart_redis 7010 --save '' --appendonly no
+	[[ $(digest 7010) == "$before" ]]
+	# From here on every command is written down; the first rewrite is of
+	# what is there already.
+	client redis-cli -p 7010 config set appendfsync always
+	client redis-cli -p 7010 config set appendonly yes
+	fill 7010 2 2500
+	before=$(digest 7010)
+	kill -9 "$SERVER"
+	eventually ended "$SERVER"
+	rm dump.rdb
+
+	restart_redis 7010 --save '' --appendonly yes
+	[[ $(client redis-cli -p 7010 dbsize) -eq 5000 ]]
+	[[ $(digest 7010) == "$before" ]]
+	assert_redirected 50
+}
+
+# in_step MASTER REPLICA: the replica has seen all that the master has done.
+in_step() {
+	local offset
+
+	offset=$(info "$1" master_repl_offset)
+	[[ -n $offset && $(info "$2" slave_repl_offset) == "$offset" &&
+		$(info "$2" master_link_status) == up ]]
+}
+
+# info PORT FIELD
+info() {
+	client redis-cli -p "$1" info | tr -d '\r' | sed -n "s/^$2://p"
+}
+
+same_data() { # PORT PORT
+	local digest
+
+	digest=$(digest "$1")
+	[[ ${#digest} -eq 40 && $(digest "$2") == "$digest" ]]
+}
+
+only_the_link() {
+	[[ $(entries) -eq 2 ]]
+}
+
+@test "redis: a replica through full sync, stream, a cut link and partial resync" {
+	local before
+
+	mkdir master replica
+	restart_redis 7011 --save '' --dir master --repl-backlog-size 64mb \
+		--repl-diskless-sync-delay 0
+	fill 7011 3 3000
+	restart_redis 7012 --save '' --dir replica --replicaof '127.0.0.1 7011'
+	# During and after the full synchronization.
+	fill 7011 4 2000
+	eventually in_step 7011 7012
+	same_data 7011 7012
+	[[ $(info 7011 sync_full) -eq 1 ]]
+
+	# Nobody else is connected: what moves now moves over the link.
+	eventually only_the_link
+	fill 7011 5 2000
+	eventually in_step 7011 7012
+	same_data 7011 7012
+
+	[[ $(client redis-cli -p 7011 client kill type replica) -eq 1 ]]
+	fill 7011 6 2000
+	eventually in_step 7011 7012
+	[[ $(info 7011 sync_full) -eq 1 ]]
+	[[ $(info 7011 sync_partial_ok) -eq 1 ]]
+	same_data 7011 7012
+	[[ $(client redis-cli -p 7012 dbsize) -eq 9000 ]]
+
+	# The new link is accelerated as the old one was.
+	eventually only_the_link
+	before=$(counter redirected_messages)
+	client redis-benchmark -p 7011 -q -n 2000 -c 1 -t set >/dev/null
+	eventually in_step 7011 7012
+	same_data 7011 7012
+	# A command, its reply, and its copy to the replica.
+	assert_redirected $((before + 5500))
 }
