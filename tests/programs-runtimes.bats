@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# What programs of other languages do to sockets, both ends accelerated.
+
+load helpers
+load programs
+
+setup() {
+	enter_directory
+}
+
+teardown() {
+	leave_directory
+}
+
+# edges PORT BUFFER: many connections that go on by edges alone, in one thread and
+# in two processes; each end fails if one is late.
+edges() {
+	local seed
+
+	start shimmed "$BIN/et_client" server "$1" "$2"
+	wait_for_port "$1"
+	for seed in 1 2 3 4 5; do
+		LIMIT=20 client "$BIN/et_client" both 7060 "$2" 100 40 "$seed"
+		LIMIT=20 client "$BIN/et_client" client "$1" "$2" 100 40 "$seed"
+	done
+	run ! ended "$SERVER"
+}
+
+@test "epoll: no edge is late, and every byte right" {
+	edges 7061 0
+	assert_redirected 20000
+}
+
+@test "epoll: the same with small buffers" {
+	edges 7062 65536
+	edges 7063 8192
+	assert_redirected 20000
+}
