@@ -39,10 +39,14 @@ setup() {
 		env "LD_PRELOAD=$SHIM" "$POSTGRES/postgres" -D "$PWD/data" \
 		-p "$PGPORT" -c listen_addresses="$PGHOST" \
 		-c unix_socket_directories= -c fsync=off -c max_wal_size=4GB
+	POSTMASTER=$SERVER
 	eventually grep -q 'ready to accept connections' "$LOG"
 }
 
 teardown() {
+	# At once, and orderly: else its shared memory stays.
+	kill -INT "$POSTMASTER"
+	eventually ended "$POSTMASTER"
 	leave_directory
 }
 

@@ -38,3 +38,31 @@ edges() {
 	edges 7063 8192
 	assert_redirected 20000
 }
+
+@test "java: available(), timeouts, selectors" {
+	local java=(java -XX:-UsePerfData -cp classes Ends) # nothing in /tmp
+
+	javac -J-XX:-UsePerfData -Xlint:all -Werror -d classes "$PROGS/Ends.java"
+	start shimmed "${java[@]}" server 7064
+	wait_for_port 7064
+	run -0 client "${java[@]}" client 7064 50 30
+	[[ $output == *" bytes by streams, "*" by 50 channels" ]]
+	assert_redirected 4000
+}
+
+@test "python: asyncio, a hundred connections" {
+	start shimmed python3 "$PROGS/ends.py" server 7065
+	wait_for_port 7065
+	run -0 client python3 "$PROGS/ends.py" client 7065 100 30
+	[[ $output == "100 connections, "*" bytes" ]]
+	assert_redirected 4000
+}
+
+@test "python: makefile and sendfile" {
+	random_bytes $((50 << 20)) >file
+	start shimmed python3 "$PROGS/ends.py" server 7066
+	wait_for_port 7066
+	run -0 client python3 "$PROGS/ends.py" files 7066 file
+	[[ $output == "all right" ]]
+	assert_redirected 1500
+}
