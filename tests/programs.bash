@@ -32,9 +32,10 @@ background() {
 	SERVERS+=($!)
 }
 
-# client COMMAND...: an accelerated program that is to end by itself, soon.
+# client COMMAND...: an accelerated program that is to end by itself, in LIMIT
+# seconds (30).
 client() {
-	shimmed timeout -k 1 "${LIMIT-60}" "$@"
+	shimmed timeout -k 1 "${LIMIT-30}" "$@"
 }
 
 hash_of() {
