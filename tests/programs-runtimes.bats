@@ -14,28 +14,29 @@ teardown() {
 	leave_directory
 }
 
-# edges PORT BUFFER: many connections that go on by edges alone, in one thread and
-# in two processes; each end fails if one is late.
+# edges PORT BUFFER SEED...: many connections that go on by edges alone, in one
+# thread and in two processes; each end fails if one is late.
 edges() {
-	local seed
+	local port=$1 buffer=$2 seed
 
-	start shimmed "$BIN/et_client" server "$1" "$2"
-	wait_for_port "$1"
-	for seed in 1 2 3 4 5; do
-		LIMIT=20 client "$BIN/et_client" both 7060 "$2" 100 40 "$seed"
-		LIMIT=20 client "$BIN/et_client" client "$1" "$2" 100 40 "$seed"
+	shift 2
+	start shimmed "$BIN/et_client" server "$port" "$buffer"
+	wait_for_port "$port"
+	for seed; do
+		client "$BIN/et_client" both 7060 "$buffer" 100 40 "$seed"
+		client "$BIN/et_client" client "$port" "$buffer" 100 40 "$seed"
 	done
 	run ! ended "$SERVER"
 }
 
 @test "epoll: no edge is late, and every byte right" {
-	edges 7061 0
+	edges 7061 0 1 2 3 4 5
 	assert_redirected 20000
 }
 
 @test "epoll: the same with small buffers" {
-	edges 7062 65536
-	edges 7063 8192
+	edges 7062 65536 1 2 3 4 5
+	edges 7063 8192 1 2 3
 	assert_redirected 20000
 }
 

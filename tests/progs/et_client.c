@@ -38,7 +38,7 @@
 
 #define READ_SIZE   8192
 #define LARGEST	    (256 << 10)
-#define STALL_MSECS 200
+#define STALL_MSECS 100
 /* Of two processes one may merely not have run; of one thread, never. */
 #define IDLE_MSECS  2000
 
