@@ -23,6 +23,7 @@
 #include "options.h"
 #include "runtime.h"
 #include "splice.h"
+#include "unmerge.h"
 #include "unread.h"
 #include "uring.h"
 
@@ -47,14 +48,43 @@
 		return (type)n;                                                \
 	} while (0)
 
-HOOK ssize_t read(int fd, void *buf, size_t len)
+static ssize_t across(int fd, const struct iovec *iov, size_t n_iov, ssize_t n,
+		      int flags)
+{
+	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+				    .msg_iovlen = n_iov };
+
+	if (__builtin_expect(!ss_unmerge_any(), 1) || n <= 0 ||
+	    flags & MSG_PEEK)
+		return n;
+	return ss_oddread_across(fd, &msg, n);
+}
+
+static ssize_t across_one(int fd, void *buf, size_t len, ssize_t n, int flags)
+{
+	const struct iovec iov = { buf, len };
+
+	return across(fd, &iov, 1, n, flags);
+}
+
+static ssize_t guarded_read(int fd, void *buf, size_t len)
 {
 	READ_UNTIL(ssize_t, read, 0, (at, buf, len));
 }
 
-HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
+HOOK ssize_t read(int fd, void *buf, size_t len)
+{
+	return across_one(fd, buf, len, guarded_read(fd, buf, len), 0);
+}
+
+static ssize_t guarded_readv(int fd, const struct iovec *iov, int n_iov)
 {
 	READ_UNTIL(ssize_t, readv, 0, (at, iov, n_iov));
+}
+
+HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
+{
+	return across(fd, iov, (size_t)n_iov, guarded_readv(fd, iov, n_iov), 0);
 }
 
 ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -70,16 +100,35 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		return ss_oddread(fd, msg, flags);
 	n = ss_recvmsg(fd, msg, flags);
 	/* Only now it is known that @msg can be read. */
-	return n ? n : ss_oddread_nothing(fd, msg, flags);
+	if (!n)
+		return ss_oddread_nothing(fd, msg, flags);
+	return n < 0 ? n : across(fd, msg->msg_iov, msg->msg_iovlen, n, flags);
+}
+
+static int guarded_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs,
+			    int flags, struct timespec *timeout)
+{
+	READ_UNTIL(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout));
 }
 
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
+	int n, more;
+
 	if (ss_oddread_concerns(1, flags) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd))
 		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout);
-	READ_UNTIL(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout));
+	n = guarded_recvmmsg(fd, msgs, n_msgs, flags, timeout);
+	/* A later one of them was woken for nothing. */
+	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
+	    !(flags & (MSG_DONTWAIT | MSG_WAITFORONE)) && ss_runtime_is_on() &&
+	    ss_key_is_tcp(fd)) {
+		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,
+				       flags, NULL);
+		n += more > 0 ? more : 0;
+	}
+	return n;
 }
 
 static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
@@ -97,11 +146,24 @@ static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
 	return n;
 }
 
+static ssize_t guarded_recv(int fd, void *buf, size_t len, int flags)
+{
+	READ_UNTIL(ssize_t, recv, flags, (at, buf, len, flags));
+}
+
 HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (ss_oddread_concerns(len, flags))
 		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
-	READ_UNTIL(ssize_t, recv, flags, (at, buf, len, flags));
+	return across_one(fd, buf, len, guarded_recv(fd, buf, len, flags),
+			  flags);
+}
+
+static ssize_t guarded_recvfrom(int fd, void *buf, size_t len, int flags,
+				struct sockaddr *addr, socklen_t *addr_len)
+{
+	READ_UNTIL(ssize_t, recvfrom, flags,
+		   (at, buf, len, flags, addr, addr_len));
 }
 
 HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
@@ -109,8 +171,9 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 {
 	if (ss_oddread_concerns(len, flags))
 		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
-	READ_UNTIL(ssize_t, recvfrom, flags,
-		   (at, buf, len, flags, addr, addr_len));
+	return across_one(fd, buf, len,
+			  guarded_recvfrom(fd, buf, len, flags, addr, addr_len),
+			  flags);
 }
 
 /* What _FORTIFY_SOURCE makes of them; declared in no public header. */
@@ -119,27 +182,29 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags,
 		       struct sockaddr *addr, socklen_t *addr_len);
 
+/* The originals end the program if @len exceeds @size; else they are these. */
 HOOK ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
-	READ_UNTIL(ssize_t, __read_chk, 0, (at, buf, len, size));
+	if (len > size)
+		return REAL(__read_chk)(fd, buf, len, size);
+	return read(fd, buf, len);
 }
 
-/* The originals of these end the program if @len exceeds @size. */
 HOOK ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
-	if (ss_oddread_concerns(len, flags) && len <= size)
-		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
-	READ_UNTIL(ssize_t, __recv_chk, flags, (at, buf, len, size, flags));
+	if (len > size)
+		return REAL(__recv_chk)(fd, buf, len, size, flags);
+	return recv(fd, buf, len, flags);
 }
 
 HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size,
 			    int flags, struct sockaddr *addr,
 			    socklen_t *addr_len)
 {
-	if (ss_oddread_concerns(len, flags) && len <= size)
-		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
-	READ_UNTIL(ssize_t, __recvfrom_chk, flags,
-		   (at, buf, len, size, flags, addr, addr_len));
+	if (len > size)
+		return REAL(__recvfrom_chk)(fd, buf, len, size, flags, addr,
+					    addr_len);
+	return recvfrom(fd, buf, len, flags, addr, addr_len);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t len)
@@ -191,7 +256,9 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 
 	ss_oddsend_before(fd, flags);
 	sent = REAL(sendmmsg)(fd, msgs, n, flags);
-	return sent < 0 ? (int)ss_oddsend_result(fd, sent, flags) : sent;
+	if (sent < 0 || (sent && !msgs[0].msg_len))
+		return (int)ss_oddsend_result(fd, sent, flags);
+	return sent;
 }
 
 HOOK ssize_t sendfile(int out, int in, off_t *at, size_t len)

@@ -38,10 +38,12 @@ ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd urgent = { .fd = fd, .events = POLLPRI };
 	struct ss_key key;
 	int saved_errno = errno;
 
 	if (length_of(msg) || !ss_enroll_is_registered(fd, &key) ||
+	    poll(&urgent, 1, 0) == 1 ||
 	    REAL(recvmsg)(fd, &peek, flags | MSG_PEEK) >= 0 ||
 	    (errno == EAGAIN && !(flags & MSG_DONTWAIT) &&
 	     !(fcntl(fd, F_GETFL) & O_NONBLOCK))) {
@@ -92,8 +94,10 @@ static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 		case SS_UNREAD_NONE:
 			n = ss_recvmsg(fd, &peek,
 				       (flags & MSG_DONTWAIT) | MSG_PEEK);
-			if (n <= 0)
+			if (n < 0)
 				return n;
+			if (n == 0) /* tells of the end in every respect */
+				return ss_recvmsg(fd, msg, flags);
 			break;
 		case SS_UNREAD_PSOCK:
 			return read_and_drop(fd, msg, len, flags & ~MSG_TRUNC);
@@ -231,6 +235,22 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 	if (flags & MSG_WAITALL)
 		return read_all(fd, msg, len, flags);
 	return ss_recvmsg(fd, msg, flags);
+}
+
+/*
+ * A socket that was taken out of merging may have bytes in both queues, and a
+ * read ends between them; its reader might take that for all there is.
+ */
+ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
+{
+	int saved_errno = errno;
+	ssize_t more = 0;
+
+	if ((size_t)n < length_of(msg) && ss_key_is_tcp(fd) &&
+	    !ss_unread_has_ended(fd) && ss_unread(fd) == SS_UNREAD_TCP)
+		more = read_on(fd, msg, (size_t)n, MSG_DONTWAIT);
+	errno = saved_errno;
+	return more > 0 ? n + more : n;
 }
 
 static bool has_passed(const struct timespec *timeout,

@@ -10,7 +10,7 @@
 #include "hooks.h"
 #include "runtime.h"
 
-static ssize_t send_nothing(int fd, int flags)
+static ssize_t send_nothing(int fd, ssize_t n, int flags)
 {
 	int saved_errno = errno;
 	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
@@ -21,7 +21,7 @@ static ssize_t send_nothing(int fd, int flags)
 	    info.tcpi_state == TCP_ESTABLISHED ||
 	    info.tcpi_state == TCP_CLOSE_WAIT) {
 		errno = saved_errno;
-		return 0;
+		return n;
 	}
 	if (!(flags & MSG_NOSIGNAL))
 		raise(SIGPIPE);
@@ -41,8 +41,8 @@ static void take_error(int fd)
 
 ssize_t ss_oddsend_result(int fd, ssize_t n, int flags)
 {
-	if (n == 0)
-		return send_nothing(fd, flags);
+	if (n >= 0)
+		return send_nothing(fd, n, flags);
 	switch (errno) {
 	case ECONNRESET:
 	case ETIMEDOUT:

@@ -15,7 +15,7 @@ static inline void ss_oddsend_before(int fd, int flags)
 }
 
 /*
- * A send with @flags has returned @n. TCP refuses even to send nothing after a
+ * A send with @flags has returned @n, of no bytes or an error. TCP refuses even to send nothing after a
  * shutdown; and it reports an error of the socket once, where tcp_bpf_sendmsg()
  * leaves it for the next call to report again. Returns what the send returns,
  * with errno and SIGPIPE.

@@ -30,6 +30,11 @@ bool ss_unmerge_any(void)
 	       __atomic_load_n(&ss_runtime.control->unmerged, __ATOMIC_RELAXED);
 }
 
+static bool inode(void)
+{
+	return ss_runtime.control->flags & SS_NETNS_INODE;
+}
+
 static bool is_merged(const struct ss_key *key)
 {
 	__u64 cookie;
@@ -127,7 +132,8 @@ void ss_unmerge_peer(int fd)
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	struct ss_key self, peer;
 
-	if (!merges() || !ss_enroll_is_registered(fd, &self))
+	/* It may be registered, though we are not. */
+	if (!merges() || ss_key_of_socket(fd, inode(), &self))
 		return;
 	memset(&peer, 0, sizeof(peer));
 	memcpy(peer.local_ip, self.remote_ip, sizeof(peer.local_ip));
