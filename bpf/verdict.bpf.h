@@ -129,22 +129,23 @@ static __always_inline bool answers(struct tcp_sock *ta, struct tcp_sock *tb,
  * What B has promised to take from TCP, in its last window, it must be able to
  * take: a buffer full of redirected bytes would drop it, and A would wait for
  * its retransmission timer. Where SO_RCVBUF does not fix the buffer's size,
- * TCP enlarges it instead (tcp_clamp_window()).
+ * TCP enlarges it instead (tcp_clamp_window()), and a message may be larger
+ * than what is left.
  */
 static __always_inline bool has_room(struct tcp_sock *tb, __u32 size,
 				     bool direct)
 {
 	struct sock *b = &tb->inet_conn.icsk_inet.sk;
-	__u32 used = READ(b, sk_backlog.rmem_alloc.counter);
+	__u64 used = (__u32)READ(b, sk_backlog.rmem_alloc.counter);
 	__u32 buffer = READ(b, sk_rcvbuf);
 	__s32 window =
 		READ(tb, rcv_wup) + READ(tb, rcv_wnd) - READ(tb, rcv_nxt);
 
-	if (used > buffer / ROOM_SHARE)
-		return false;
 	if (!(READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK))
-		return true;
-	return (__u64)used + size + (window > 0 ? window : 0) <= buffer;
+		return used <= buffer / ROOM_SHARE;
+	used += size;
+	return used <= buffer / ROOM_SHARE &&
+	       used + (window > 0 ? window : 0) <= buffer;
 }
 
 /* May A's message go to B? @peer is the key that B has if it is A's peer. */
