@@ -2,6 +2,7 @@
 #
 # make           build everything     make demo   the main job, with figures
 # make check     all tests            make bench  the KubeCon experiment
+# make fuzz-semantics SECONDS=600      more random scripts than make check
 # make install   PREFIX= DESTDIR=     make setup  what building and testing need
 
 VERSION  := 0.1.0
@@ -44,7 +45,7 @@ TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(wildcard tests/progs/*.c))) tests/bin/semantics
 
 
-.PHONY: FORCE all check demo bench setup install uninstall clean format lint
+.PHONY: FORCE all check fuzz-semantics demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
 all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
 
@@ -113,6 +114,12 @@ tests/bin/%: tests/progs/%.c | tests/bin
 check: setup
 	$(Q)$(MAKE) -s --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
 	$(Q)tests/run $(TESTS)
+
+# Random scripts for as long as wanted; more options: tests/semantics/fuzz --help
+SECONDS ?= 60
+fuzz-semantics: setup
+	$(Q)$(MAKE) -s --no-print-directory all tests/bin/semantics
+	$(Q)tests/semantics/fuzz --seconds $(SECONDS) $(FUZZ)
 
 demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity

@@ -1,0 +1,11 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Random scripts of socket operations show the same on plain TCP and
+# accelerated: tests/semantics/fuzz --help.
+
+load helpers
+
+@test "fuzz: random scripts, the same on plain TCP and accelerated" {
+	"$ROOT/tests/semantics/fuzz" --seconds "${FUZZ_SECONDS:-60}" >&3
+}
