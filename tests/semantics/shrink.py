@@ -7,6 +7,24 @@ import time
 from runner import Engines, first_difference
 
 
+def held_back(lines):
+    """Would bytes leave when a timer says so?"""
+    corked, more = set(), set()
+    for line in lines:
+        words = line.split()
+        if words[1:3] == ['setsockopt', 'CORK']:
+            (corked.add if words[3:] == ['1'] else corked.discard)(words[0])
+        elif words[1:2] and words[1].startswith(('send', 'write')):
+            if 'MORE' in line:
+                more.add(words[0])
+            else:
+                more.discard(words[0])
+        elif words[:1] and more | corked:
+            if words[0] not in more | corked:
+                return True
+    return bool(corked | more)
+
+
 class Shrinker:
     def __init__(self, world, mode, family, seconds=45):
         self.mode, self.family = mode, family
@@ -28,6 +46,8 @@ class Shrinker:
             return False
         self.seen.add(key)
         if 'connect' not in {line.split()[0] for line in lines if line}:
+            return False
+        if held_back(lines):
             return False
         first = None
         for _ in range(3):
