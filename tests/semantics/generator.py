@@ -355,16 +355,16 @@ class Generator:
         flags = ''
         if op in ('send', 'sendmsg', 'sendto') and self.chance(0.3):
             flags = ' ' + self.pick('NOSIGNAL', 'DONTWAIT', 'EOR')
-        self.do(p, f'{op} {n}{flags}')
-        self.sent(p, n)
         if op == 'uring_send':
-            self.after_uring()
+            # In a thread: a ring's end interrupts its thread, some time.
+            self.need(not p.ops)
+            self.do(p, f'start {op} {n}')
+            self.do(p, 'join')
+        else:
+            self.do(p, f'{op} {n}{flags}')
+        self.sent(p, n)
         if self.nagle:
             self.quiet()
-
-    def after_uring(self):
-        """A ring's end may interrupt the thread a little later."""
-        self.quiet(5)
 
     def send_several(self, p):
         limit = self.may_send(p, one_segment=False)
@@ -464,9 +464,6 @@ class Generator:
         # Of a fixed size, else acknowledgements make more room.
         self.do(p, 'setsockopt SNDBUF 65536')
         self.do(p, 'fill')
-        self.quiet()
-        self.do(p, 'fill')
-        self.quiet()
         self.do(p, 'fill1 100000')  # what is left in the last segment
         self.quiet()
         flow = self.out(p)
@@ -606,14 +603,14 @@ class Generator:
         if in_thread:
             self.block(p, text, about)
             return
-        if not immediate and returns is True and self.chance(0.1) and \
-                not p.ops:
+        alone = op == 'uring_recv'  # see send_plain
+        self.need(not alone or not p.ops)
+        if alone or (not immediate and returns is True and
+                     self.chance(0.1) and not p.ops):
             self.do(p, f'start {text}')
             self.do(p, 'join')
         else:
             self.do(p, text)
-            if op == 'uring_recv':
-                self.after_uring()
         self.consumed(p, about)
         if q.gone and flow.hi == 0:
             self.edge(p)
@@ -1104,7 +1101,7 @@ class Generator:
 
     def settled(self):
         if any(line == 'b uring_accept' for line in self.lines):
-            self.after_uring()
+            self.quiet()
 
     def last(self):
         """Everything that is left is read, and what blocks is ended."""

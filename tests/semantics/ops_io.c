@@ -195,12 +195,12 @@ static ssize_t fill_once(size_t piece, size_t max, size_t *total)
  * come before the other end had what was under way. */
 static void fill(struct call *c, size_t piece, size_t max)
 {
-	size_t total = 0, before = 0;
+	size_t total = 0, before = SIZE_MAX;
 	ssize_t n;
 
 	for (;;) {
 		n = fill_once(piece, max, &total);
-		if (n >= 0 || errno != EAGAIN || (before && total == before))
+		if (n >= 0 || errno != EAGAIN || total == before)
 			break;
 		before = total;
 		usleep(FILL_PAUSE);
