@@ -62,6 +62,18 @@ static inline int ss_bpf_map_lookup(int map_fd, const void *key, void *value)
 	return ss_sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
 }
 
+/* The key after @key (NULL: the first) into @next; ENOENT: that was the last. */
+static inline int ss_bpf_map_next_key(int map_fd, const void *key, void *next)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)key;
+	attr.next_key = (uintptr_t)next;
+	return ss_sys_bpf(BPF_MAP_GET_NEXT_KEY, &attr);
+}
+
 /* Type and id are at the same place in both. */
 union ss_bpf_info {
 	struct bpf_map_info map;

@@ -25,6 +25,9 @@
 static unsigned long pending[NR_PENDING / (8 * sizeof(long))];
 static bool told_full;
 
+/* Entries that are looked at for one; more would be slower than sensible. */
+#define SS_FIND_MAX 65536
+
 static unsigned long pending_bit(int fd, unsigned long **word)
 {
 	unsigned int bits = 8 * sizeof(long);
@@ -200,15 +203,45 @@ bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len)
 	}
 }
 
-bool ss_enroll_is_registered(int fd, struct ss_key *key)
+static bool is_under(const struct ss_key *key, __u64 cookie)
 {
-	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
-	__u64 cookie = 0, entered = 0;
+	__u64 entered = 0;
+
+	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), key,
+				  &entered) &&
+	       entered == cookie;
+}
+
+static __u64 cookie_of(int fd)
+{
+	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
 
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+bool ss_enroll_is_registered(int fd, struct ss_key *key)
+{
 	return ss_runtime_is_on() && !ss_key_of_socket(fd, inode(), key) &&
-	       !REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) &&
-	       !ss_bpf_map_lookup(map, key, &entered) && entered == cookie;
+	       is_under(key, cookie_of(fd));
+}
+
+/* The key of a socket that has no peer any more: after a reset. */
+static bool find_key(int fd, struct ss_key *key)
+{
+	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
+	__u64 cookie = cookie_of(fd);
+	struct ss_key next;
+	bool more = !ss_bpf_map_next_key(map, NULL, &next);
+
+	for (int i = 0; more && i < SS_FIND_MAX; i++) {
+		*key = next;
+		if (is_under(key, cookie))
+			return true;
+		more = !ss_bpf_map_next_key(map, key, &next);
+	}
+	return false;
 }
 
 /*
@@ -220,7 +253,8 @@ static void leave(int fd)
 {
 	struct ss_key key;
 
-	if (!ss_enroll_is_registered(fd, &key))
+	if (!ss_enroll_is_registered(fd, &key) &&
+	    !(ss_key_is_tcp(fd) && find_key(fd, &key)))
 		return;
 	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_SOCKHASH), &key);
 	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), &key);

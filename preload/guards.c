@@ -256,9 +256,8 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 
 	ss_oddsend_before(fd, flags);
 	sent = REAL(sendmmsg)(fd, msgs, n, flags);
-	if (sent < 0 || (sent && !msgs[0].msg_len))
-		return (int)ss_oddsend_result(fd, sent, flags);
-	return sent;
+	return ss_oddsend_many(fd, sent, n, sent > 0 && !msgs[0].msg_len,
+			       flags);
 }
 
 HOOK ssize_t sendfile(int out, int in, off_t *at, size_t len)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -29,6 +30,20 @@ static size_t length_of(const struct msghdr *msg)
 	return len;
 }
 
+/* Where a peek would wait for what is behind SO_PEEK_OFF, or take an urgent
+ * byte for none. */
+static bool waits_otherwise(int fd, bool waits, short *seen)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI };
+	int offset = -1;
+	socklen_t len = sizeof(offset);
+
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len);
+	poll(&p, 1, offset >= 0 && waits ? -1 : 0);
+	*seen = p.revents;
+	return (offset >= 0 && waits) || p.revents & POLLPRI;
+}
+
 /*
  * A read of no bytes takes none; if there are none it waits, and TCP ends it
  * when it is woken, for whatever reason.
@@ -38,19 +53,26 @@ ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct pollfd urgent = { .fd = fd, .events = POLLPRI };
-	struct ss_key key;
 	int saved_errno = errno;
+	struct ss_key key;
+	bool waits;
+	short seen;
 
-	if (length_of(msg) || !ss_enroll_is_registered(fd, &key) ||
-	    poll(&urgent, 1, 0) == 1 ||
-	    REAL(recvmsg)(fd, &peek, flags | MSG_PEEK) >= 0 ||
-	    (errno == EAGAIN && !(flags & MSG_DONTWAIT) &&
-	     !(fcntl(fd, F_GETFL) & O_NONBLOCK))) {
-		errno = saved_errno;
+	if (length_of(msg) || !ss_runtime_is_on() || !ss_key_is_tcp(fd))
 		return 0;
-	}
-	return -1;
+	waits = !(flags & MSG_DONTWAIT) && !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	/* Without a peer it is not found any more, and there is an end. */
+	if (ss_key_of_socket(fd, false, &key))
+		flags |= MSG_DONTWAIT;
+	else if (!ss_enroll_is_registered(fd, &key) ||
+		 (waits_otherwise(fd, waits, &seen) && !(seen & POLLERR)))
+		goto nothing;
+	if (REAL(recvmsg)(fd, &peek, flags | MSG_PEEK) < 0 &&
+	    !(errno == EAGAIN && waits))
+		return -1;
+nothing:
+	errno = saved_errno;
+	return 0;
 }
 
 static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags);
@@ -81,32 +103,33 @@ static ssize_t read_and_drop(int fd, struct msghdr *msg, size_t len, int flags)
 	return n;
 }
 
+/* Whether a read that waits will be given what is redirected. */
+static bool is_merged_and_blocks(int fd, int flags)
+{
+	struct ss_key key;
+
+	return !(flags & MSG_DONTWAIT) && !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
+	       ss_enroll_is_registered(fd, &key) && !ss_unmerge_is(fd);
+}
+
 /* TCP passes over the bytes; the psock would write them to the caller's. */
 static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 {
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
+	enum ss_unread where = ss_unread(fd);
 	ssize_t n;
 
-	for (;;) {
-		switch (ss_unread(fd)) {
-		case SS_UNREAD_NONE:
-			n = ss_recvmsg(fd, &peek,
-				       (flags & MSG_DONTWAIT) | MSG_PEEK);
-			if (n < 0)
-				return n;
-			if (n == 0) /* tells of the end in every respect */
-				return ss_recvmsg(fd, msg, flags);
-			break;
-		case SS_UNREAD_PSOCK:
-			return read_and_drop(fd, msg, len, flags & ~MSG_TRUNC);
-		case SS_UNREAD_ERROR:
-			return -1;
-		default:
-			return ss_recvmsg(fd, msg, flags);
-		}
+	while (where == SS_UNREAD_NONE && is_merged_and_blocks(fd, flags)) {
+		n = ss_recvmsg(fd, &peek, MSG_PEEK);
+		if (n < 0)
+			return n;
+		where = n ? ss_unread(fd) : SS_UNREAD_TCP;
 	}
+	if (where == SS_UNREAD_PSOCK)
+		return read_and_drop(fd, msg, len, flags & ~MSG_TRUNC);
+	return ss_recvmsg(fd, msg, flags);
 }
 
 /* tcp_recv_urg() runs only where TCP's own queue is read. */
@@ -203,7 +226,7 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 	ss_blocking_begin(&b, fd);
 	n = ss_recvmsg(fd, msg, flags);
 	if (n <= 0 || (size_t)n >= len || flags & MSG_DONTWAIT ||
-	    !ss_enroll_is_registered(fd, &key))
+	    !ss_enroll_is_registered(fd, &key) || ss_unmerge_is(fd))
 		return n;
 	/* What came while there was nothing to return has restarted it. */
 	b.signals = ss_signals;
@@ -243,10 +266,12 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
  */
 ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
 {
-	int saved_errno = errno;
+	int saved_errno = errno, at_mark = 0;
 	ssize_t more = 0;
 
+	/* TCP's own reads end at the urgent mark. */
 	if ((size_t)n < length_of(msg) && ss_key_is_tcp(fd) &&
+	    !REAL(ioctl)(fd, SIOCATMARK, &at_mark) && !at_mark &&
 	    !ss_unread_has_ended(fd) && ss_unread(fd) == SS_UNREAD_TCP)
 		more = read_on(fd, msg, (size_t)n, MSG_DONTWAIT);
 	errno = saved_errno;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdbool.h>
 
 #include "../bpf/key.h"
 #include "hooks.h"
@@ -14,8 +15,17 @@ static ssize_t send_nothing(int fd, ssize_t n, int flags)
 {
 	int saved_errno = errno;
 	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
-	socklen_t len = sizeof(info);
+	socklen_t len = sizeof(info), error_len = sizeof(int);
+	int error = 0;
 
+	if (ss_runtime_is_on() && ss_key_is_tcp(fd) &&
+	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) &&
+	    error) {
+		if (error == EPIPE && !(flags & MSG_NOSIGNAL))
+			raise(SIGPIPE);
+		errno = error;
+		return -1;
+	}
 	if (!ss_runtime_is_on() || !ss_key_is_tcp(fd) ||
 	    REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
 	    info.tcpi_state == TCP_ESTABLISHED ||
@@ -37,6 +47,17 @@ static void take_error(int fd)
 	if (ss_runtime_is_on())
 		REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	errno = saved_errno;
+}
+
+int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
+		    int flags)
+{
+	if (sent < 0 || (sent && first_is_empty))
+		return (int)ss_oddsend_result(fd, sent, flags);
+	/* A later one has failed; that TCP would have told nobody either. */
+	if ((unsigned int)sent < n && ss_key_is_tcp(fd))
+		take_error(fd);
+	return sent;
 }
 
 ssize_t ss_oddsend_result(int fd, ssize_t n, int flags)

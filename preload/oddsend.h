@@ -3,6 +3,7 @@
 #ifndef SOCKSHUNT_ODDSEND_H
 #define SOCKSHUNT_ODDSEND_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "unmerge.h"
@@ -21,6 +22,10 @@ static inline void ss_oddsend_before(int fd, int flags)
  * with errno and SIGPIPE.
  */
 ssize_t ss_oddsend_result(int fd, ssize_t n, int flags);
+
+/* The same for sendmmsg(2) of @n messages. */
+int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
+		    int flags);
 
 static inline ssize_t ss_oddsend_after(int fd, ssize_t n, int flags)
 {

@@ -120,9 +120,14 @@ static bool has_any(int fd)
 	return false;
 }
 
+bool ss_options_used(void)
+{
+	return __atomic_load_n(&used, __ATOMIC_RELAXED);
+}
+
 bool ss_options_keep_tcp(int fd)
 {
-	return __atomic_load_n(&used, __ATOMIC_RELAXED) && has_any(fd);
+	return ss_options_used() && has_any(fd);
 }
 
 void ss_options_learn(int fd)

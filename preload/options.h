@@ -21,6 +21,9 @@ int ss_options_set(int fd, int level, int name, const void *value,
  */
 bool ss_options_keep_tcp(int fd);
 
+/* Whether the process is known to use any. */
+bool ss_options_used(void);
+
 /* Looks at @fd, which another program may have prepared. */
 void ss_options_learn(int fd);
 

@@ -9,9 +9,11 @@
 #include <sys/uio.h>
 
 #include "../bpf/key.h"
+#include "enroll.h"
 #include "hooks.h"
 #include "oddread.h"
 #include "runtime.h"
+#include "unmerge.h"
 #include "unread.h"
 
 #define MOVE_MAX 65536 /* what a pipe holds, by default */
@@ -29,6 +31,15 @@ static bool has_room(int pipe, int msecs)
 	struct pollfd p = { .fd = pipe, .events = POLLOUT };
 
 	return poll(&p, 1, msecs) == 1;
+}
+
+/* Whether what splice(2) would wait for may be redirected. */
+static bool is_merged_and_blocks(int fd)
+{
+	struct ss_key key;
+
+	return !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
+	       ss_enroll_is_registered(fd, &key) && !ss_unmerge_is(fd);
 }
 
 /* A full pipe is waited for before the socket is looked at, as splice(2). */
@@ -90,15 +101,16 @@ ssize_t ss_splice(int in, int out, size_t len, unsigned int flags)
 				return -1;
 		}
 		switch (ss_unread(in)) {
-		case SS_UNREAD_TCP:
-			return REAL(splice)(in, NULL, out, NULL, len, flags);
-		case SS_UNREAD_ERROR:
-			return -1;
 		case SS_UNREAD_NONE:
+			if (!is_merged_and_blocks(in))
+				return REAL(splice)(in, NULL, out, NULL, len,
+						    flags);
 			n = peek(in, &byte, 1, 0);
 			if (n <= 0)
 				return n;
 			continue;
+		case SS_UNREAD_TCP:
+			return REAL(splice)(in, NULL, out, NULL, len, flags);
 		default:
 			n = move_pages(in, out, len);
 			if (n >= 0 || errno != EAGAIN)

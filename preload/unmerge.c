@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "unmerge.h"
 
-#include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
@@ -86,45 +79,6 @@ bool ss_unmerge(int fd)
 	return false;
 }
 
-/* For a socket of another process: what sock_diag(7) says without privilege. */
-static int unread_by_tcp_of(const struct ss_key *key)
-{
-	bool v4 = ss_is_v4_mapped(key->local_ip);
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 request;
-	} ask = { .header = { .nlmsg_len = sizeof(ask),
-			      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			      .nlmsg_flags = NLM_F_REQUEST },
-		  .request = { .sdiag_family = v4 ? AF_INET : AF_INET6,
-			       .sdiag_protocol = IPPROTO_TCP,
-			       .idiag_states = ~0U } };
-	struct inet_diag_sockid *id = &ask.request.id;
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_msg body;
-		char rest[512];
-	} answer;
-	int result = -1;
-	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-
-	if (nl < 0)
-		return -1;
-	id->idiag_sport = htons(key->local_port);
-	id->idiag_dport = htons(key->remote_port);
-	memcpy(id->idiag_src, key->local_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
-	memcpy(id->idiag_dst, key->remote_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
-	id->idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-	id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-	if (REAL(send)(nl, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask) &&
-	    REAL(recv)(nl, &answer, sizeof(answer), 0) >=
-		    (ssize_t)(sizeof(answer.header) + sizeof(answer.body)) &&
-	    answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY)
-		result = (int)answer.body.idiag_rqueue;
-	REAL(close)(nl);
-	return result;
-}
-
 #define PEER_WAIT_MSECS 20 /* for a peer that is about to read */
 
 void ss_unmerge_peer(int fd)
@@ -145,7 +99,7 @@ void ss_unmerge_peer(int fd)
 		return;
 	/* We are the one who sends to it, so nothing comes in meanwhile. */
 	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
-		if (unread_by_tcp_of(&peer) == 0) {
+		if (ss_unread_by_tcp_of(&peer) == 0) {
 			take_out(&peer);
 			return;
 		}

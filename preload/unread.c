@@ -2,20 +2,37 @@
 #include "unread.h"
 
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "../bpf/key.h"
 #include "enroll.h"
 #include "hooks.h"
+#include "options.h"
 #include "runtime.h"
 #include "unmerge.h"
 
-enum ss_unread ss_unread(int fd)
+/* Where nothing waits, even a peek would take a pending error. */
+static bool has_error(int fd)
 {
+	struct pollfd p = { .fd = fd };
+	int bytes = 0;
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLERR &&
+	       !REAL(ioctl)(fd, FIONREAD, &bytes) && !bytes;
+}
+
+static enum ss_unread look(int fd)
+{
+	if (has_error(fd))
+		return SS_UNREAD_TCP;
 	if (REAL(recv)(fd, NULL, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) >= 0)
 		return SS_UNREAD_TCP;
 	switch (errno) {
@@ -24,8 +41,93 @@ enum ss_unread ss_unread(int fd)
 	case EFAULT:
 		return SS_UNREAD_PSOCK;
 	default:
-		return SS_UNREAD_ERROR;
+		return SS_UNREAD_TCP;
 	}
+}
+
+/* A peek looks behind SO_PEEK_OFF, and moves it: set to 0 for a while. */
+static int suspend_peek_off(int fd)
+{
+	int offset = -1, zero = 0;
+	socklen_t len = sizeof(offset);
+
+	if (ss_options_used() &&
+	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) &&
+	    offset >= 0)
+		REAL(setsockopt)
+	(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+	return offset;
+}
+
+static void restore_peek_off(int fd, int offset)
+{
+	if (offset >= 0)
+		REAL(setsockopt)
+	(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
+enum ss_unread ss_unread(int fd)
+{
+	int offset = suspend_peek_off(fd);
+	enum ss_unread where = look(fd);
+
+	restore_peek_off(fd, offset);
+	return where;
+}
+
+static int peek_all(int fd)
+{
+	int offset = suspend_peek_off(fd);
+	ssize_t n = REAL(recv)(fd, NULL, 1 << 30,
+			       MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+
+	restore_peek_off(fd, offset);
+	return (int)n;
+}
+
+static bool has_no_fin(int state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT1 ||
+	       state == TCP_FIN_WAIT2;
+}
+
+int ss_unread_by_tcp_of(const struct ss_key *key)
+{
+	bool v4 = ss_is_v4_mapped(key->local_ip);
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 request;
+	} ask = { .header = { .nlmsg_len = sizeof(ask),
+			      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			      .nlmsg_flags = NLM_F_REQUEST },
+		  .request = { .sdiag_family = v4 ? AF_INET : AF_INET6,
+			       .sdiag_protocol = IPPROTO_TCP,
+			       .idiag_states = ~0U } };
+	struct inet_diag_sockid *id = &ask.request.id;
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_msg body;
+		char rest[512];
+	} answer;
+	int result = -1;
+	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (nl < 0)
+		return -1;
+	id->idiag_sport = htons(key->local_port);
+	id->idiag_dport = htons(key->remote_port);
+	memcpy(id->idiag_src, key->local_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
+	memcpy(id->idiag_dst, key->remote_ip + (v4 ? 3 : 0), v4 ? 4 : 16);
+	id->idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+	id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	if (REAL(send)(nl, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask) &&
+	    REAL(recv)(nl, &answer, sizeof(answer), 0) >=
+		    (ssize_t)(sizeof(answer.header) + sizeof(answer.body)) &&
+	    answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	    has_no_fin(answer.body.idiag_state))
+		result = (int)answer.body.idiag_rqueue;
+	REAL(close)(nl);
+	return result;
 }
 
 /*
@@ -36,23 +138,33 @@ int ss_unread_by_tcp(int fd)
 {
 	struct tcp_zerocopy_receive zc = { 0, 0, 0 };
 	socklen_t len = sizeof(zc);
+	struct ss_key key;
 
 	if (!REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
 		return (int)zc.recv_skip_hint;
-	return errno == EIO ? 0 : -1; /* EIO: end of file */
+	if (errno == EIO) /* end of file */
+		return 0;
+	if (ss_enroll_is_registered(fd, &key))
+		return ss_unread_by_tcp_of(&key);
+	return -1;
+}
+
+/* tcp_bpf_ioctl() counts the psock's queue only. */
+static bool sees_psock_only(int fd, int bytes)
+{
+	/* After a reset a socket is not found in the map. */
+	return ss_unmerge_is(fd) || (!bytes && ss_unread(fd) == SS_UNREAD_TCP);
 }
 
 void ss_unread_complete(int fd, int *bytes)
 {
 	int saved_errno = errno, by_tcp;
 
-	/* tcp_bpf_ioctl() counts the psock's queue only. */
-	if (ss_unmerge_any() && ss_key_is_tcp(fd) && ss_unmerge_is(fd)) {
+	if (ss_unmerge_any() && ss_key_is_tcp(fd) &&
+	    sees_psock_only(fd, *bytes)) {
 		by_tcp = ss_unread_by_tcp(fd);
-		if (by_tcp < 0) /* psock's are at most a few; peek at TCP's */
-			by_tcp = (int)REAL(recv)(fd, NULL, 1 << 30,
-						 MSG_PEEK | MSG_TRUNC |
-							 MSG_DONTWAIT);
+		if (by_tcp < 0)
+			by_tcp = peek_all(fd);
 		if (by_tcp > 0)
 			*bytes += by_tcp;
 	}
@@ -69,15 +181,25 @@ void ss_unread_at_mark(int fd, int *at)
 	errno = saved_errno;
 }
 
+/* Whether nothing of what tcp_zerocopy_receive() will see is merged. */
+static bool may_be_mapped(int fd)
+{
+	struct ss_key key;
+
+	if (!ss_runtime_is_on())
+		return true;
+	if (ss_key_of_socket(fd, false, &key))
+		return false; /* cannot tell: it was reset, perhaps */
+	return !ss_enroll_is_registered(fd, &key) ||
+	       (ss_unmerge_is(fd) && ss_unread(fd) != SS_UNREAD_PSOCK);
+}
+
 int ss_unread_zerocopy(int fd, void *value, socklen_t *len)
 {
 	struct tcp_zerocopy_receive *zc = value;
-	struct ss_key key;
 	int bytes = 0;
 
-	if (!ss_enroll_is_registered(fd, &key) || !zc || !len ||
-	    *len < sizeof(*zc) ||
-	    (ss_unmerge_is(fd) && ss_unread(fd) != SS_UNREAD_PSOCK))
+	if (!zc || !len || *len < sizeof(*zc) || may_be_mapped(fd))
 		return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE,
 					value, len);
 	if (REAL(ioctl)(fd, FIONREAD, &bytes))
@@ -85,10 +207,22 @@ int ss_unread_zerocopy(int fd, void *value, socklen_t *len)
 	memset(zc + 1, 0, *len - sizeof(*zc));
 	zc->length = 0;
 	zc->recv_skip_hint = (uint32_t)bytes;
-	if (bytes || !ss_unread_has_ended(fd))
+	if (bytes || !ss_unread_has_fin(fd))
 		return 0;
 	errno = EIO;
 	return -1;
+}
+
+bool ss_unread_has_fin(int fd)
+{
+	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
+	socklen_t len = sizeof(info);
+
+	if (REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return false;
+	return info.tcpi_state != TCP_ESTABLISHED &&
+	       info.tcpi_state != TCP_FIN_WAIT1 &&
+	       info.tcpi_state != TCP_FIN_WAIT2;
 }
 
 bool ss_unread_has_ended(int fd)

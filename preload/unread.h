@@ -10,29 +10,37 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "../bpf/abi.h"
+
 /*
  * Where the next byte of TCP socket @fd is. A peek without a buffer tells, and
  * copies nothing: TCP's own queue gives no fault.
  */
 enum ss_unread {
 	SS_UNREAD_NONE,	 /* nothing waits (EAGAIN) */
-	SS_UNREAD_TCP,	 /* in TCP's queue, or end of file */
+	SS_UNREAD_TCP,	 /* in TCP's queue, or an end or an error is next */
 	SS_UNREAD_PSOCK, /* redirected or merged */
-	SS_UNREAD_ERROR, /* errno; an error of the socket is taken from it */
 };
 enum ss_unread ss_unread(int fd);
 
 /*
  * Bytes that came by TCP and were not read, in whichever queue; -1: cannot
- * tell (a page or more).
+ * tell.
  */
 int ss_unread_by_tcp(int fd);
+
+/* The same of another's socket, as sock_diag(7) tells without privilege; -1
+ * also if it has received a FIN. */
+int ss_unread_by_tcp_of(const struct ss_key *key);
 
 /* ioctl(FIONREAD) was successful with *@bytes: adds what it does not see. */
 void ss_unread_complete(int fd, int *bytes);
 
 /* End of file or an error is next, after what waits. */
 bool ss_unread_has_ended(int fd);
+
+/* The peer has sent its FIN, or a RST. */
+bool ss_unread_has_fin(int fd);
 
 /* ioctl(SIOCATMARK) said *@at: what waits in the psock is before the mark. */
 void ss_unread_at_mark(int fd, int *at);

@@ -20,10 +20,25 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
          2000, 4095, 4096, 4097, 5000, 8192, 10000)
 
 
-# Not generated unless asked for. zerocopy_receive: Linux 6.18 dereferences a
-# null pointer if more than a page of the queue was merged, and the process can
-# never end; put it back when that is prevented.
-DANGEROUS = ('ZEROCOPY_RECEIVE',)
+# Not generated unless asked for (+WORD): what README says can be seen.
+#   zerocopy       SO_ZEROCOPY is refused
+#   cork           held-back bytes arrive at once
+#   late           an option that only TCP honours, with bytes unread
+#   urgent_unread  urgent data behind unread bytes
+#   killed_unread  a killed process cannot reset
+#   stopped_timed  a stop does not end a read with SO_RCVTIMEO
+#   uring_send, uring_recv  rings see no guards
+#   siocoutq       redirected bytes need no acknowledgement
+#   zerocopy_receive  nothing is mapped, all is to be read
+#   held_unread    nor can one that was only handed its socket
+#   async_waitall  SIGIO during a read that waits for all
+#   part_of_full   when exactly a full sender may go on
+#   edge_out       edges of "writable": each is tied to an acknowledgement
+#   small, pieces  a pipe's slots are filled in other pieces
+KNOWN = ('ZEROCOPY', 'CORK', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
+         'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
+         'HELD_UNREAD', 'ASYNC_WAITALL', 'PART_OF_FULL', 'EDGE_OUT',
+         'SIOCOUTQ', 'ZEROCOPY_RECEIVE')
 CAN_FLAG = ('recv', 'recvfrom', 'recvmsg', 'recvmmsg', 'recv_null',
             'recv_chk', 'recvfrom_chk')
 
@@ -114,7 +129,7 @@ class Generator:
 
     def __init__(self, seed, without=()):
         self.rng = random.Random(seed)
-        self.without = {w.upper() for w in without} | set(DANGEROUS)
+        self.without = {w.upper() for w in without} | set(KNOWN)
         self.without -= {w[1:].upper() for w in without if w[0] == '+'}
         self.lines = []
         self.a, self.b = Peer('a'), Peer('b')
@@ -142,6 +157,10 @@ class Generator:
 
     def into(self, p):
         return self.flows[self.other(p).name]
+
+    def unless(self, word, condition):
+        """This step is one of what is left out, if @condition."""
+        self.need(not condition or word not in self.without)
 
     def emit(self, line):
         for word in line.replace('|', ' ').replace(',', ' ').split():
@@ -411,6 +430,7 @@ class Generator:
         self.need(not q.ops or all('PRI' in o.events for o in q.ops.values()))
         n = self.pick(1, 1, 2, 5, 100)
         self.need(n <= limit)
+        self.unless('URGENT_UNREAD', self.out(p).hi or self.out(p).urgent)
         self.do(p, f'send_oob {n}')
         if p.wr_shut or p.reset or q.gone:
             self.sent(p, n)
@@ -505,6 +525,9 @@ class Generator:
                        'recvfrom', 'recvmsg', 'recvmsg', 'recvmmsg',
                        'recv_chk', 'read_chk', 'recvfrom_chk', 'splice_out', 'recv_null',
                        'uring_recv' if self.chance(0.3) else 'recv')
+        self.unless('PART_OF_FULL', flow.filled)
+        self.unless('PIECES', op == 'splice_out' and any(
+            'fill1' in line or 'mmsg' in line for line in self.lines))
         about = Op('read', want=n, need=max(1, min(p.lowat, n)))
         flags = []
         text = f'{op} {n}'
@@ -631,6 +654,7 @@ class Generator:
         self.need(thread not in p.ops, not p.murky, not flow.urgent)
         if about.kind == 'read':
             self.need(flow.exact())
+            self.unless('ASYNC_WAITALL', p.owner and 'WAITALL' in text)
         self.do(p, f'start{thread} {text}')
         p.ops[thread] = about
         if about.kind == 'read' and p.rcvtimeo and p.rcvtimeo < LONG:
@@ -735,6 +759,7 @@ class Generator:
             words += ',EXCLUSIVE' if exclusive else ''
             if e and getattr(e, 'exclusive', False):
                 raise Skip
+            self.unless('EDGE_OUT', edge and 'OUT' in events)
             self.do(p, f'epoll_{"mod" if e else "add"} {words}')
             p.epoll = Epoll(events, edge, oneshot)
             p.epoll.exclusive = exclusive
@@ -817,6 +842,11 @@ class Generator:
             self.need(self.into(p).hi == 0)
         if name in ('RCVBUF', 'SNDBUF'):
             self.need(not connected or self.chance(0.3))
+        if name in ('RCVLOWAT', 'PEEK_OFF', 'OOBINLINE', 'INQ') or \
+                name.startswith('TIMESTAMP'):
+            flow = self.into(p)
+            self.unless('LATE', connected and (flow.hi or flow.fin or
+                                               flow.urgent or p.reset))
         self.do(p, f'setsockopt {name} {value}')
         if name == 'RCVLOWAT':
             p.lowat = max(1, value)
@@ -899,6 +929,8 @@ class Generator:
         if not p.ops:
             self.need(self.chance(0.5))
         self.need(not any(o.messages for o in p.ops.values()))
+        self.unless('STOPPED_TIMED', p.rcvtimeo and any(
+            o.kind == 'read' for o in p.ops.values()))
         self.do(p, 'stop')
         # As for a signal without a handler; what ends, ends before it stops.
         for op in p.ops.values():
@@ -973,6 +1005,7 @@ class Generator:
         self.need(p.alive, self.chance(0.08))
         self.need(not p.holder)
         self.may_end(p)
+        self.unless('KILLED_UNREAD', self.into(p).hi)
         self.do(p, 'kill')
         p.alive = p.open = False
         p.stopped = False
@@ -1034,6 +1067,7 @@ class Generator:
         else:
             if not p.open:
                 self.may_end(p)
+                self.unless('HELD_UNREAD', flow.hi or flow.urgent)
             self.do(p, 'pass_close' if how == 'pass' else f'{how}_release')
             p.holder = None
             if not p.numbers and not p.gone:
