@@ -69,12 +69,15 @@ struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 };
 
+struct request_sock;
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u8 recvmsg_inq : 1;
 	bool is_mptcp;
 	__u32 rcv_nxt;
 	__u32 rcv_wup;
+	struct request_sock *fastopen_rsk; /* by TCP Fast Open */
 	__u32 rcv_wnd;
 	__u32 copied_seq;
 	__u32 snd_una;

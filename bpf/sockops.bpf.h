@@ -116,12 +116,15 @@ static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 	}
 }
 
-/* In the SYN, by TCP Fast Open: not merged until something looks at it. */
+/*
+ * By TCP Fast Open, the SYN brings bytes that are not merged until something
+ * looks at them: left to the shim, which does.
+ */
 static __always_inline bool has_early_bytes(struct tcp_sock *tp)
 {
 	const bool direct = false;
 
-	return READ(tp, rcv_nxt) != READ(tp, copied_seq);
+	return READ(tp, fastopen_rsk);
 }
 
 static __always_inline void established(struct bpf_sock_ops *ops,

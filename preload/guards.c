@@ -48,23 +48,22 @@
 		return (type)n;                                                \
 	} while (0)
 
-static ssize_t across(int fd, const struct iovec *iov, size_t n_iov, ssize_t n,
-		      int flags)
+/*
+ * A read that begins in the psock, of a socket that may have more in TCP's own
+ * queue, behind that: see ss_oddread_across().
+ */
+static bool may_cross(int fd, int flags)
 {
-	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
-				    .msg_iovlen = n_iov };
-
-	if (__builtin_expect(!ss_unmerge_any(), 1) || n <= 0 ||
-	    flags & MSG_PEEK)
-		return n;
-	return ss_oddread_across(fd, &msg, n);
+	return __builtin_expect(ss_unmerge_here(), 0) && !(flags & MSG_PEEK) &&
+	       ss_unread(fd) == SS_UNREAD_PSOCK;
 }
 
-static ssize_t across_one(int fd, void *buf, size_t len, ssize_t n, int flags)
+static ssize_t cross(int fd, void *buf, size_t len, ssize_t n)
 {
-	const struct iovec iov = { buf, len };
+	struct iovec iov = { buf, len };
+	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	return across(fd, &iov, 1, n, flags);
+	return n > 0 ? ss_oddread_across(fd, &msg, n) : n;
 }
 
 static ssize_t guarded_read(int fd, void *buf, size_t len)
@@ -74,7 +73,9 @@ static ssize_t guarded_read(int fd, void *buf, size_t len)
 
 HOOK ssize_t read(int fd, void *buf, size_t len)
 {
-	return across_one(fd, buf, len, guarded_read(fd, buf, len), 0);
+	if (may_cross(fd, 0))
+		return cross(fd, buf, len, guarded_read(fd, buf, len));
+	return guarded_read(fd, buf, len);
 }
 
 static ssize_t guarded_readv(int fd, const struct iovec *iov, int n_iov)
@@ -84,7 +85,12 @@ static ssize_t guarded_readv(int fd, const struct iovec *iov, int n_iov)
 
 HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
 {
-	return across(fd, iov, (size_t)n_iov, guarded_readv(fd, iov, n_iov), 0);
+	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+				    .msg_iovlen = (size_t)n_iov };
+	bool crosses = may_cross(fd, 0);
+	ssize_t n = guarded_readv(fd, iov, n_iov);
+
+	return crosses && n > 0 ? ss_oddread_across(fd, &msg, n) : n;
 }
 
 ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
@@ -94,15 +100,17 @@ ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	bool crosses;
 	ssize_t n;
 
 	if (ss_oddread_concerns(1, flags))
 		return ss_oddread(fd, msg, flags);
+	crosses = may_cross(fd, flags);
 	n = ss_recvmsg(fd, msg, flags);
 	/* Only now it is known that @msg can be read. */
 	if (!n)
 		return ss_oddread_nothing(fd, msg, flags);
-	return n < 0 ? n : across(fd, msg->msg_iov, msg->msg_iovlen, n, flags);
+	return crosses && n > 0 ? ss_oddread_across(fd, msg, n) : n;
 }
 
 static int guarded_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs,
@@ -114,6 +122,7 @@ static int guarded_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs,
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
+	unsigned int signals = ss_signals.all;
 	int n, more;
 
 	if (ss_oddread_concerns(1, flags) && ss_runtime_is_on() &&
@@ -122,6 +131,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	n = guarded_recvmmsg(fd, msgs, n_msgs, flags, timeout);
 	/* A later one of them was woken for nothing. */
 	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
+	    signals == ss_signals.all &&
 	    !(flags & (MSG_DONTWAIT | MSG_WAITFORONE)) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd)) {
 		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,
@@ -155,8 +165,9 @@ HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (ss_oddread_concerns(len, flags))
 		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
-	return across_one(fd, buf, len, guarded_recv(fd, buf, len, flags),
-			  flags);
+	if (may_cross(fd, flags))
+		return cross(fd, buf, len, guarded_recv(fd, buf, len, flags));
+	return guarded_recv(fd, buf, len, flags);
 }
 
 static ssize_t guarded_recvfrom(int fd, void *buf, size_t len, int flags,
@@ -171,9 +182,11 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 {
 	if (ss_oddread_concerns(len, flags))
 		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
-	return across_one(fd, buf, len,
-			  guarded_recvfrom(fd, buf, len, flags, addr, addr_len),
-			  flags);
+	if (may_cross(fd, flags))
+		return cross(fd, buf, len,
+			     guarded_recvfrom(fd, buf, len, flags, addr,
+					      addr_len));
+	return guarded_recvfrom(fd, buf, len, flags, addr, addr_len);
 }
 
 /* What _FORTIFY_SOURCE makes of them; declared in no public header. */

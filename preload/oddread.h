@@ -21,7 +21,7 @@ static inline bool ss_oddread_concerns(size_t len, int flags)
 /* recvmsg(2), of any socket. */
 ssize_t ss_oddread(int fd, struct msghdr *msg, int flags);
 
-/* recvmsg(2) has returned @n, more than 0, while ss_unmerge_any(). */
+/* recvmsg(2) has returned @n, more than 0, from the psock. */
 ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n);
 
 /* recvmmsg(2) with MSG_WAITALL, of a TCP socket. */

@@ -12,6 +12,14 @@
 #include "runtime.h"
 #include "unread.h"
 
+/* here: this process has done it to one of its own. Atomic; never reset. */
+static bool here;
+
+bool ss_unmerge_here(void)
+{
+	return __atomic_load_n(&here, __ATOMIC_RELAXED);
+}
+
 static bool merges(void)
 {
 	return ss_runtime_is_on() && ss_runtime.control->flags & SS_MERGED;
@@ -72,6 +80,7 @@ bool ss_unmerge(int fd)
 		return true;
 	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
 		return false;
+	__atomic_store_n(&here, true, __ATOMIC_RELAXED);
 	if (!take_out(&key) || is_clean(fd))
 		return true;
 	/* Something came in by TCP just then. */
@@ -85,6 +94,7 @@ void ss_unmerge_peer(int fd)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	struct ss_key self, peer;
+	bool fin = true;
 
 	/* It may be registered, though we are not. */
 	if (!merges() || ss_key_of_socket(fd, inode(), &self))
@@ -99,7 +109,7 @@ void ss_unmerge_peer(int fd)
 		return;
 	/* We are the one who sends to it, so nothing comes in meanwhile. */
 	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
-		if (ss_unread_by_tcp_of(&peer) == 0) {
+		if (ss_unread_by_tcp_of(&peer, &fin) == 0 && !fin) {
 			take_out(&peer);
 			return;
 		}

@@ -22,6 +22,9 @@ bool ss_unmerge(int fd);
 /* The other end of @fd's connection, before urgent data is sent to it. */
 void ss_unmerge_peer(int fd);
 
+/* Whether this process has done that to one of its sockets. */
+bool ss_unmerge_here(void);
+
 /* Whether any process has done that to any socket. */
 bool ss_unmerge_any(void);
 

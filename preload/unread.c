@@ -91,7 +91,7 @@ static bool has_no_fin(int state)
 	       state == TCP_FIN_WAIT2;
 }
 
-int ss_unread_by_tcp_of(const struct ss_key *key)
+int ss_unread_by_tcp_of(const struct ss_key *key, bool *fin)
 {
 	bool v4 = ss_is_v4_mapped(key->local_ip);
 	struct {
@@ -123,9 +123,12 @@ int ss_unread_by_tcp_of(const struct ss_key *key)
 	if (REAL(send)(nl, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask) &&
 	    REAL(recv)(nl, &answer, sizeof(answer), 0) >=
 		    (ssize_t)(sizeof(answer.header) + sizeof(answer.body)) &&
-	    answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-	    has_no_fin(answer.body.idiag_state))
+	    answer.header.nlmsg_type == SOCK_DIAG_BY_FAMILY) {
+		*fin = !has_no_fin(answer.body.idiag_state);
 		result = (int)answer.body.idiag_rqueue;
+		if (*fin && result) /* which has a number, too */
+			result--;
+	}
 	REAL(close)(nl);
 	return result;
 }
@@ -139,13 +142,14 @@ int ss_unread_by_tcp(int fd)
 	struct tcp_zerocopy_receive zc = { 0, 0, 0 };
 	socklen_t len = sizeof(zc);
 	struct ss_key key;
+	bool fin;
 
 	if (!REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
 		return (int)zc.recv_skip_hint;
 	if (errno == EIO) /* end of file */
 		return 0;
 	if (ss_enroll_is_registered(fd, &key))
-		return ss_unread_by_tcp_of(&key);
+		return ss_unread_by_tcp_of(&key, &fin);
 	return -1;
 }
 
@@ -220,9 +224,7 @@ bool ss_unread_has_fin(int fd)
 
 	if (REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		return false;
-	return info.tcpi_state != TCP_ESTABLISHED &&
-	       info.tcpi_state != TCP_FIN_WAIT1 &&
-	       info.tcpi_state != TCP_FIN_WAIT2;
+	return !has_no_fin(info.tcpi_state);
 }
 
 bool ss_unread_has_ended(int fd)

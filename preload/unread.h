@@ -29,9 +29,9 @@ enum ss_unread ss_unread(int fd);
  */
 int ss_unread_by_tcp(int fd);
 
-/* The same of another's socket, as sock_diag(7) tells without privilege; -1
- * also if it has received a FIN. */
-int ss_unread_by_tcp_of(const struct ss_key *key);
+/* The same of another's socket, as sock_diag(7) tells without privilege, and
+ * whether it has received a FIN. */
+int ss_unread_by_tcp_of(const struct ss_key *key, bool *fin);
 
 /* ioctl(FIONREAD) was successful with *@bytes: adds what it does not see. */
 void ss_unread_complete(int fd, int *bytes);

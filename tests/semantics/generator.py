@@ -31,13 +31,14 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   siocoutq       redirected bytes need no acknowledgement
 #   zerocopy_receive  nothing is mapped, all is to be read
 #   held_unread    nor can one that was only handed its socket
-#   async_waitall  SIGIO during a read that waits for all
+#   async_waitall, async_full  SIGIO during a read that waits for all, and
+#                  for a sender whose buffer is full
 #   part_of_full   when exactly a full sender may go on
 #   edge_out       edges of "writable": each is tied to an acknowledgement
 #   small, pieces  a pipe's slots are filled in other pieces
 KNOWN = ('ZEROCOPY', 'CORK', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
-         'HELD_UNREAD', 'ASYNC_WAITALL', 'PART_OF_FULL', 'EDGE_OUT',
+         'HELD_UNREAD', 'ASYNC_WAITALL', 'ASYNC_FULL', 'PART_OF_FULL', 'EDGE_OUT',
          'SIOCOUTQ', 'ZEROCOPY_RECEIVE')
 CAN_FLAG = ('recv', 'recvfrom', 'recvmsg', 'recvmmsg', 'recv_null',
             'recv_chk', 'recvfrom_chk')
@@ -462,6 +463,7 @@ class Generator:
             self.do(p, 'poll IN|OUT 0')
 
     def fill_some(self, p):
+        self.unless('ASYNC_FULL', p.owner)
         limit = self.may_send(p, one_segment=False)
         if self.chance(0.5):
             n = self.rng.randrange(1, 12) * 1024
@@ -475,6 +477,7 @@ class Generator:
         self.quiet()
 
     def fill_all(self, p):
+        self.unless('ASYNC_FULL', p.owner)
         """Until nothing fits; then p's direction is as good as used up."""
         q = self.other(p)
         self.may_send(p, one_segment=False)
@@ -846,7 +849,8 @@ class Generator:
                 name.startswith('TIMESTAMP'):
             flow = self.into(p)
             self.unless('LATE', connected and (flow.hi or flow.fin or
-                                               flow.urgent or p.reset))
+                                               flow.urgent or p.reset or
+                                               p.rd_shut))
         self.do(p, f'setsockopt {name} {value}')
         if name == 'RCVLOWAT':
             p.lowat = max(1, value)
@@ -931,6 +935,9 @@ class Generator:
         self.need(not any(o.messages for o in p.ops.values()))
         self.unless('STOPPED_TIMED', p.rcvtimeo and any(
             o.kind == 'read' for o in p.ops.values()))
+        self.unless('STOPPED_TIMED', p.ops and any(
+            f'{p.name} start' in line and 'recvmmsg' in line
+            for line in self.lines))
         self.do(p, 'stop')
         # As for a signal without a handler; what ends, ends before it stops.
         for op in p.ops.values():
@@ -950,6 +957,7 @@ class Generator:
         self.progress(p, event=False, woken=True)
 
     def async_io(self, p):
+        self.unless('ASYNC_FULL', not p.owner and self.out(p).filled)
         self.need(p.usable(), not p.ops)
         if not p.owner:
             self.do(p, 'own')
