@@ -273,6 +273,22 @@ static bool kill_step(const char *line, int index)
 	return observe(line, "ok");
 }
 
+/* exit(3), or _exit(2) now: the process ends by itself. */
+static bool exit_step(const char *line, int index, struct call *c)
+{
+	struct actor *actor = &actors[index];
+	const char *words = c->argc > 2 ? "exit now" : "exit";
+
+	if (actor->dead)
+		return observe(line, "dead");
+	if (write(actor->control, words, strlen(words)) < 0)
+		return observe(line, "cannot");
+	waitpid(actor->pid, NULL, 0);
+	actor->dead = true;
+	settle();
+	return observe(line, "ok");
+}
+
 static bool peer_op_step(const char *line, int index, struct call *c)
 {
 	struct actor *actor = &actors[index];
@@ -305,6 +321,8 @@ static bool peer_step(const char *line, int index, struct call *c)
 		return stop_step(line, index, !strcmp(op, "stop"));
 	if (!strcmp(op, "kill"))
 		return kill_step(line, index);
+	if (!strcmp(op, "exit"))
+		return exit_step(line, index, c);
 	if (!strcmp(op, "reconnect") && !index)
 		return reconnect_step(line);
 	return peer_op_step(line, index, c);

@@ -224,6 +224,11 @@ _Noreturn void peer_main(int index, int control, bool with_courier)
 		words[n] = '\0';
 		memset(&reply, 0, sizeof(reply));
 		make_call(&c, words);
+		if (c.argc && !strcmp(c.argv[0], "exit")) {
+			if (c.argc > 1)
+				_exit(0);
+			exit(0);
+		}
 		if (c.argc)
 			dispatch(&c, &reply.thread);
 		snprintf(reply.text, sizeof(reply.text), "%s", c.text);
