@@ -88,6 +88,13 @@ preload/libsockshunt.so: $(SHIM_OBJS)
 		-Wl,--exclude-libs,ALL \
 		-o $@ $(SHIM_OBJS) $(INIH)
 
+# The same without guards, for bench/guards.sh.
+tests/bin/libsockshunt-unguarded.so: $(SHIM_OBJS) bench/unguarded.map | tests/bin
+	$(call say,LD)
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,defs,-z,now,-z,noseparate-code,--as-needed \
+		-Wl,--exclude-libs,ALL,--version-script=bench/unguarded.map \
+		-o $@ $(SHIM_OBJS) $(INIH)
+
 preload/sockshunt-loader: $(HELPER_OBJS)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf $(INIH)

@@ -91,7 +91,7 @@ int ss_key_of_socket(int fd, bool inode, struct ss_key *key)
  * nothing; it is not done for an empty queue, where it would take a pending
  * socket error from the application.
  */
-static void merge_early_bytes(int fd)
+void ss_key_merge_early(int fd)
 {
 	__u32 mem[SK_MEMINFO_VARS];
 	socklen_t len = sizeof(mem);
@@ -115,6 +115,6 @@ int ss_key_merge(int merged_fd, const struct ss_key *key, int fd)
 {
 	if (ss_key_enter(merged_fd, key, fd))
 		return -1;
-	merge_early_bytes(fd);
+	ss_key_merge_early(fd);
 	return 0;
 }

@@ -49,4 +49,10 @@ int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd);
  */
 int ss_key_merge(int merged_fd, const struct ss_key *key, int fd);
 
+/*
+ * The last step of that alone, for a socket that sock_ops has entered: before
+ * it was accepted, sk_psock_verdict_data_ready() did nothing for it.
+ */
+void ss_key_merge_early(int fd);
+
 #endif

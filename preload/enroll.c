@@ -153,6 +153,8 @@ static int enroll(int fd)
 	switch (errno) {
 	case EBUSY: /* by sock_ops, mostly: then it is counted there */
 	case EEXIST:
+		if (ss_runtime.control->flags & SS_MERGED)
+			ss_key_merge_early(fd);
 		COUNT(unregistered_busy);
 		return 0;
 	case E2BIG:

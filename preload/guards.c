@@ -4,8 +4,6 @@
  * socket in a sockmap. Each calls the original with the program's own
  * arguments, and does more only where that is not what TCP would have done.
  */
-#ifndef SS_NO_GUARDS
-
 #include "hooks.h"
 
 #include <asm/ioctls.h>
@@ -127,7 +125,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 
 	if (ss_oddread_concerns(1, flags) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd))
-		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout);
+		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
 	n = guarded_recvmmsg(fd, msgs, n_msgs, flags, timeout);
 	/* A later one of them was woken for nothing. */
 	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
@@ -135,7 +133,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	    !(flags & (MSG_DONTWAIT | MSG_WAITFORONE)) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd)) {
 		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,
-				       flags, NULL);
+				       flags, NULL, true);
 		n += more > 0 ? more : 0;
 	}
 	return n;
@@ -414,5 +412,3 @@ HOOK int io_uring_queue_init_mem(unsigned int n, void *ring, void *params,
 	ss_uring_seen();
 	return REAL(io_uring_queue_init_mem)(n, ring, params, buf, size);
 }
-
-#endif

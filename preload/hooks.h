@@ -30,7 +30,7 @@
 	X(dup2, int, (int from, int to))                                       \
 	X(dup3, int, (int from, int to, int flags))
 
-/* What only user space can mend (guards.c); not part of a build without. */
+/* What only user space can mend (guards.c). */
 #define SS_GUARDS(X)                                                           \
 	/* a blocking read must block: blocking.h; and: oddread.h */           \
 	X(read, ssize_t, (int fd, void *buf, size_t len))                      \

@@ -35,11 +35,15 @@ static size_t length_of(const struct msghdr *msg)
 static bool waits_otherwise(int fd, bool waits, short *seen)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI };
-	int offset = -1;
-	socklen_t len = sizeof(offset);
+	int offset = -1, msecs = -1;
+	struct timeval timeout = { 0, 0 };
+	socklen_t len = sizeof(offset), timeout_len = sizeof(timeout);
 
 	REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len);
-	poll(&p, 1, offset >= 0 && waits ? -1 : 0);
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &timeout_len);
+	if (timeout.tv_sec || timeout.tv_usec)
+		msecs = (int)(timeout.tv_sec * 1000 + timeout.tv_usec / 1000);
+	poll(&p, 1, offset >= 0 && waits ? msecs : 0);
 	*seen = p.revents;
 	return (offset >= 0 && waits) || p.revents & POLLPRI;
 }
@@ -291,8 +295,28 @@ static bool has_passed(const struct timespec *timeout,
 	       timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
 }
 
+/*
+ * Waits for the next of several messages. False: it will not come, or it is an
+ * error, which is for the next call to report.
+ */
+static bool wait_for_next(int fd)
+{
+	struct ss_blocking b = SS_BLOCKING_NONE;
+	ssize_t ignored;
+	bool comes;
+
+	ss_blocking_begin(&b, fd);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
+	comes = ss_blocking_hold(&b, fd, &ignored) &&
+		ss_blocking_wait(&b, false, true) &&
+		(waiting(b.fd) || !ss_unread_has_error(b.fd));
+	ss_blocking_end(&b);
+	pthread_setcancelstate(b.cancel, NULL);
+	return comes;
+}
+
 int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
-		    const struct timespec *timeout)
+		    const struct timespec *timeout, bool continued)
 {
 	struct timespec start;
 	int error = 0;
@@ -301,13 +325,17 @@ int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 	ssize_t len;
 
 	/* As recvmmsg(2): before all else. */
-	if (!REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) &&
+	if (!continued &&
+	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) &&
 	    error) {
 		errno = error;
 		return -1;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (i = 0; i < n && !(i && has_passed(timeout, &start)); i++) {
+		if ((i || continued) && !(flags & MSG_DONTWAIT) &&
+		    !wait_for_next(fd))
+			break;
 		len = ss_oddread(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (len < 0)
 			return i ? (int)i : -1;

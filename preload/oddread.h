@@ -24,9 +24,9 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags);
 /* recvmsg(2) has returned @n, more than 0, from the psock. */
 ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n);
 
-/* recvmmsg(2) with MSG_WAITALL, of a TCP socket. */
+/* recvmmsg(2) of a TCP socket; @continued: some messages were read. */
 int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
-		    const struct timespec *timeout);
+		    const struct timespec *timeout, bool continued);
 
 /* recvmsg(2) has returned 0: was that for want of a length? */
 ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags);

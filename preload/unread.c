@@ -19,8 +19,8 @@
 #include "runtime.h"
 #include "unmerge.h"
 
-/* Where nothing waits, even a peek would take a pending error. */
-static bool has_error(int fd)
+/* Then even a peek would take it. */
+bool ss_unread_has_error(int fd)
 {
 	struct pollfd p = { .fd = fd };
 	int bytes = 0;
@@ -31,7 +31,7 @@ static bool has_error(int fd)
 
 static enum ss_unread look(int fd)
 {
-	if (has_error(fd))
+	if (ss_unread_has_error(fd))
 		return SS_UNREAD_TCP;
 	if (REAL(recv)(fd, NULL, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) >= 0)
 		return SS_UNREAD_TCP;

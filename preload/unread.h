@@ -39,6 +39,9 @@ void ss_unread_complete(int fd, int *bytes);
 /* End of file or an error is next, after what waits. */
 bool ss_unread_has_ended(int fd);
 
+/* A pending error is next. */
+bool ss_unread_has_error(int fd);
+
 /* The peer has sent its FIN, or a RST. */
 bool ss_unread_has_fin(int fd);
 

@@ -35,10 +35,14 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #                  for a sender whose buffer is full
 #   part_of_full   when exactly a full sender may go on
 #   edge_out       edges of "writable": each is tied to an acknowledgement
+#   nothing        reads of no bytes: what wakes them, and what they tell
+#   urgent_ended   FIONREAD across an urgent mark, when both ends have ended
+#   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken
 #   small, pieces  a pipe's slots are filled in other pieces
 KNOWN = ('ZEROCOPY', 'CORK', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
-         'HELD_UNREAD', 'ASYNC_WAITALL', 'ASYNC_FULL', 'PART_OF_FULL', 'EDGE_OUT',
+         'HELD_UNREAD', 'ASYNC_WAITALL', 'ASYNC_FULL', 'PART_OF_FULL', 'NOTHING', 'URGENT_ENDED',
+         'LOWAT_BLOCKED', 'EDGE_OUT',
          'SIOCOUTQ', 'ZEROCOPY_RECEIVE')
 CAN_FLAG = ('recv', 'recvfrom', 'recvmsg', 'recvmmsg', 'recv_null',
             'recv_chk', 'recvfrom_chk')
@@ -529,6 +533,9 @@ class Generator:
                        'recv_chk', 'read_chk', 'recvfrom_chk', 'splice_out', 'recv_null',
                        'uring_recv' if self.chance(0.3) else 'recv')
         self.unless('PART_OF_FULL', flow.filled)
+        self.unless('NOTHING', n == 0 and (
+            not self.readable(p) or any(
+                'INQ' in line or 'TIMESTAMP' in line for line in self.lines)))
         self.unless('PIECES', op == 'splice_out' and any(
             'fill1' in line or 'mmsg' in line for line in self.lines))
         about = Op('read', want=n, need=max(1, min(p.lowat, n)))
@@ -657,6 +664,7 @@ class Generator:
         self.need(thread not in p.ops, not p.murky, not flow.urgent)
         if about.kind == 'read':
             self.need(flow.exact())
+            self.unless('LOWAT_BLOCKED', p.lowat > about.want)
             self.unless('ASYNC_WAITALL', p.owner and 'WAITALL' in text)
         self.do(p, f'start{thread} {text}')
         p.ops[thread] = about
@@ -796,6 +804,7 @@ class Generator:
                          'sockatmark', 'SIOCOUTQ', 'get', 'get')
         if what == 'FIONREAD':
             self.need(not flow.filled)
+            self.unless('URGENT_ENDED', flow.urgent and (p.wr_shut or flow.fin))
             self.do(p, 'ioctl FIONREAD')
         elif what == 'SIOCATMARK':
             self.do(p, 'ioctl SIOCATMARK')
@@ -973,6 +982,8 @@ class Generator:
         self.need(p.usable(), self.chance(0.4))
         how = self.pick('WR', 'WR', 'WR', 'RD', 'RDWR')
         self.do(p, f'shutdown {how}')
+        if p.epoll:
+            self.quiet()  # the acknowledgement of a FIN is an edge
         if 'WR' in how:
             self.fin(p)
         if 'RD' in how[:2]:
