@@ -63,7 +63,9 @@ void ss_reset_before_close(int fd)
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	int saved_errno = errno;
 
-	if (ss_runtime_is_on() && has_unread(fd) && owners(fd) == 1)
+	/* Once more: who held it as well may have read and closed meanwhile. */
+	if (ss_runtime_is_on() && has_unread(fd) && owners(fd) == 1 &&
+	    has_unread(fd))
 		REAL(setsockopt)
 	(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	errno = saved_errno;
