@@ -182,6 +182,14 @@ static bool has_netns_cookie(void)
 	return has;
 }
 
+static bool knows_task(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SK_MSG,
+				       BPF_FUNC_get_current_task, NULL) == 1 &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS,
+				       BPF_FUNC_get_current_task, NULL) == 1;
+}
+
 /* Of our two verdicts, the one that this kernel can run. */
 static void choose_verdict(struct ss_object *o)
 {
@@ -341,6 +349,7 @@ static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 	choose_verdict(o);
 	set_flag(o, "netns_inode", o->netns_inode);
 	set_flag(o, "count_bytes", o->count_bytes);
+	set_flag(o, "knows_task", o->knows_task);
 	set_ports(conf, o);
 	set_size(o, SS_MAP_SOCKHASH, conf->sockhash_max_entries);
 	set_size(o, SS_MAP_MERGED, conf->sockhash_max_entries);
@@ -445,6 +454,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 
 	memset(o, 0, sizeof(*o));
 	o->netns_inode = !has_netns_cookie();
+	o->knows_task = knows_task();
 	if (load_and_attach(conf, o))
 		return -1;
 

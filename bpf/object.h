@@ -24,6 +24,7 @@ struct ss_object {
 	bool own_control;
 	bool netns_inode;
 	bool count_bytes;
+	bool knows_task;
 	bool merged;
 	char merge_reason[112]; /* why not */
 	unsigned int self_test_usecs;

@@ -81,15 +81,6 @@ static __always_inline bool have_met(const struct ss_key *client)
 	return state && *state == MET;
 }
 
-/* The process that connects uses io_uring, see preload/uring.h. */
-static __always_inline bool has_ring(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return bpf_core_field_exists(task->io_uring) &&
-	       BPF_CORE_READ(task, io_uring);
-}
-
 static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 {
 	/* Never replace: that would destroy the other socket's unread bytes. */

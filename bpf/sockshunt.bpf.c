@@ -20,6 +20,7 @@
 #include "key.bpf.h"
 #include "maps.bpf.h"
 #include "options.bpf.h"
+#include "ring.bpf.h"
 #ifdef SS_NAIVE
 #include "naive.bpf.h"
 #else

@@ -25,6 +25,13 @@
  */
 #define MAX_MESSAGES 256
 
+/*
+ * TCP may take a part of a message, and a ring would then lose some of the
+ * rest. Redirecting takes all: for a ring there is this much more room.
+ */
+#define RING_ROOM     (16 << 20)
+#define RING_MESSAGES (16 * MAX_MESSAGES)
+
 /* What A remembers; only its own sends touch it, under its socket lock. */
 struct sender {
 	struct ss_key self; /* found in the sockhash to be A */
@@ -85,6 +92,9 @@ static __always_inline bool merged_as_all(struct sock *b, bool direct)
 	struct sk_psock *psock =
 		KERNEL(struct sk_psock, (void *)psock_of(b, direct));
 
+	/* Named so since 5.13; before, no kernel merges. */
+	if (!bpf_core_field_exists(psock->progs.stream_verdict))
+		return true;
 	return !merging || READ(psock, progs.stream_verdict);
 }
 
@@ -156,6 +166,7 @@ static __always_inline enum outcome judge(struct sender *sender,
 	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
 	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
 	struct sock *sb = &tb->inet_conn.icsk_inet.sk;
+	enum outcome outcome = REDIRECT;
 	struct ss_key key;
 
 	/* The entry may be stale, forged, or from another namespace... */
@@ -181,10 +192,13 @@ static __always_inline enum outcome judge(struct sender *sender,
 	if (!has_room(tb, size, direct) ||
 	    (count_bytes &&
 	     sender->bytes > (__u32)READ(sb, sk_rcvbuf) / ROOM_SHARE))
-		return ROOM;
-	if (sender->messages >= MAX_MESSAGES)
-		return MESSAGES;
-	return REDIRECT;
+		outcome = ROOM;
+	else if (sender->messages >= MAX_MESSAGES)
+		outcome = MESSAGES;
+	if (outcome != REDIRECT && has_ring() && sender->bytes < RING_ROOM &&
+	    sender->messages < RING_MESSAGES)
+		outcome = REDIRECT;
+	return outcome;
 }
 
 static __always_inline void count(enum outcome outcome, __u32 size)

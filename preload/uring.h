@@ -2,7 +2,8 @@
 /*
  * io_uring continues a send with MSG_WAITALL where the socket left the
  * iterator; tcp_bpf_sendmsg() leaves it behind bytes that it did not send, and
- * they would be lost. So a process with a ring registers no sockets.
+ * they would be lost. So a process with a ring registers no sockets. (For those
+ * that are registered, the verdict sends by TCP only as a last resort.)
  */
 #ifndef SOCKSHUNT_URING_H
 #define SOCKSHUNT_URING_H
