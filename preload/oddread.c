@@ -305,6 +305,8 @@ static bool wait_for_next(int fd)
 	ssize_t ignored;
 	bool comes;
 
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		return !ss_unread_has_error(fd);
 	ss_blocking_begin(&b, fd);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
 	comes = ss_blocking_hold(&b, fd, &ignored) &&

@@ -22,7 +22,7 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 
 # Not generated unless asked for (+WORD): what README says can be seen.
 #   zerocopy       SO_ZEROCOPY is refused
-#   cork           held-back bytes arrive at once
+#   cork, nagle    held-back bytes arrive at once
 #   late           an option that only TCP honours, with bytes unread
 #   urgent_unread  urgent data behind unread bytes
 #   killed_unread  a killed process cannot reset
@@ -39,7 +39,7 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   urgent_ended   FIONREAD across an urgent mark, when both ends have ended
 #   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken
 #   small, pieces  a pipe's slots are filled in other pieces
-KNOWN = ('ZEROCOPY', 'CORK', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
+KNOWN = ('ZEROCOPY', 'CORK', 'NAGLE', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
          'HELD_UNREAD', 'ASYNC_WAITALL', 'ASYNC_FULL', 'PART_OF_FULL', 'NOTHING', 'URGENT_ENDED',
          'LOWAT_BLOCKED', 'EDGE_OUT',
@@ -140,7 +140,8 @@ class Generator:
         self.a, self.b = Peer('a'), Peer('b')
         self.flows = {'a': Flow(), 'b': Flow()}  # by sender
         self.ending = False
-        self.nagle = self.rng.random() < 0.03
+        self.nagle = self.rng.random() < 0.03 and \
+            'NAGLE' not in self.without
         self.steps = [(w * self.rng.choice((0, 0.3, 1, 1, 1, 3)), name)
                       for name, w in WEIGHTS]
         self.steps.append((3, 'send_plain'))
@@ -534,7 +535,7 @@ class Generator:
                        'uring_recv' if self.chance(0.3) else 'recv')
         self.unless('PART_OF_FULL', flow.filled)
         self.unless('NOTHING', n == 0 and (
-            not self.readable(p) or any(
+            not self.readable(p) or flow.urgent or p.reset or any(
                 'INQ' in line or 'TIMESTAMP' in line for line in self.lines)))
         self.unless('PIECES', op == 'splice_out' and any(
             'fill1' in line or 'mmsg' in line for line in self.lines))
@@ -1080,6 +1081,7 @@ class Generator:
             self.take(flow, n)
         elif what == 'send':
             self.need(not q.ops, not self.out(p).filled)
+            self.unless('HELD_UNREAD', p.reset or q.gone or q.rd_shut)
             n = self.size(UNREAD_MAX - self.out(p).hi)
             self.do(p, f'{how}_send {n}')
             self.sent(p, n)

@@ -380,6 +380,8 @@ static void run_script(char *const lines[], int n)
 	}
 	for (int i = 0; i < 2; i++)
 		end_actor(&actors[i]);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		; /* holders, whose parents have ended */
 	printf("---\n");
 	fflush(stdout);
 }
@@ -457,6 +459,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "--hold"))
 		holder_main(argv + 2);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (argv++; *argv && **argv == '-'; argv++) {
 		if (!strcmp(*argv, "-6")) {
 			family = AF_INET6;

@@ -25,6 +25,9 @@ def held_back(lines):
     return bool(corked | more)
 
 
+NODELAY = {'a setsockopt NODELAY 1', 'b setsockopt NODELAY 1'}
+
+
 class Shrinker:
     def __init__(self, world, mode, family, seconds=45):
         self.mode, self.family = mode, family
@@ -47,7 +50,8 @@ class Shrinker:
         self.seen.add(key)
         if 'connect' not in {line.split()[0] for line in lines if line}:
             return False
-        if held_back(lines):
+        # Nagle's algorithm holds back as well.
+        if held_back(lines) or not NODELAY.issubset(lines):
             return False
         first = None
         for _ in range(3):
