@@ -150,6 +150,7 @@ struct files_struct {
 struct io_uring_task;
 
 struct task_struct {
+	unsigned int flags;
 	struct io_uring_task *io_uring;
 	struct files_struct *files;
 };

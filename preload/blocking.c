@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -18,8 +19,15 @@ bool ss_blocking_timed;
 
 static void renumber(unsigned int fd)
 {
-	__atomic_fetch_add(&ss_generations[fd % SS_GENERATIONS], 1,
-			   __ATOMIC_SEQ_CST);
+	unsigned char old =
+		__atomic_load_n(&ss_generations[fd], __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(&ss_generations[fd], &old,
+					    (unsigned char)((old + 2) &
+							    ~SS_GENERATION_TCP),
+					    false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED))
+		;
 }
 
 /* Only where TCP is used; and a vfork child closes its own numbers. */
@@ -32,7 +40,7 @@ void ss_blocking_renumber(int fd)
 {
 	int saved_errno = errno;
 
-	if (fd >= 0 && numbers_matter())
+	if ((unsigned int)fd < SS_GENERATIONS && numbers_matter())
 		renumber((unsigned int)fd);
 	errno = saved_errno;
 }
@@ -41,10 +49,15 @@ void ss_blocking_renumber_range(unsigned int first, unsigned int last)
 {
 	if (!numbers_matter())
 		return;
-	if (last - first >= SS_GENERATIONS)
-		last = first + SS_GENERATIONS - 1;
-	for (unsigned int i = 0; i <= last - first; i++)
-		renumber(first + i);
+	for (unsigned int i = first; i <= last && i < SS_GENERATIONS; i++)
+		renumber(i);
+}
+
+void ss_blocking_is_tcp(int fd)
+{
+	if ((unsigned int)fd < SS_GENERATIONS)
+		__atomic_fetch_or(&ss_generations[fd], SS_GENERATION_TCP,
+				  __ATOMIC_SEQ_CST);
 }
 
 static bool is_blocking_tcp(int fd)
@@ -74,20 +87,9 @@ static long long nsecs_since(const struct timespec *then)
 	       then->tv_nsec;
 }
 
-/* Data, end of file or an error is there: the next read will not wait. */
-static bool is_ready(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1;
-}
-
 static bool renumbered(const struct ss_blocking *b, int fd)
 {
-	return b->generation !=
-	       __atomic_load_n(
-		       &ss_generations[(unsigned int)fd % SS_GENERATIONS],
-		       __ATOMIC_SEQ_CST);
+	return b->generation != ss_blocking_generation(fd);
 }
 
 /* As TCP: sock_intr_errno() restarts only a read without timeout, and one
@@ -96,25 +98,6 @@ static bool interrupted(const struct ss_blocking *b, bool any)
 {
 	return any ? b->signals.all != ss_signals.all
 		   : b->signals.interrupting != ss_signals.interrupting;
-}
-
-/*
- * A number that was closed while it was read was shut down before, mostly: end
- * of file. Or its reader was told to stop by a signal.
- */
-bool ss_blocking_hold(struct ss_blocking *b, int fd, ssize_t *result)
-{
-	if (ss_runtime_is_disabled())
-		return false;
-	if (!renumbered(b, fd) && is_blocking_tcp(fd))
-		b->fd = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
-	if (!renumbered(b, fd))
-		return b->fd >= 0;
-	if (interrupted(b, false))
-		errno = EINTR;
-	else
-		*result = 0;
-	return false;
 }
 
 /*
@@ -127,8 +110,11 @@ static int wait_by_epoll(int fd, bool more, int msecs)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP |
 					       (more ? EPOLLET : 0) };
-	int result, ep = epoll_create1(EPOLL_CLOEXEC);
+	int result, state, ep;
 
+	/* Cancelled or left by a jump, it would leave a descriptor behind. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	ep = epoll_create1(EPOLL_CLOEXEC);
 	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) ||
 	    (more && epoll_wait(ep, &event, 1, 0) < 0))
 		result = -1;
@@ -136,33 +122,28 @@ static int wait_by_epoll(int fd, bool more, int msecs)
 		result = epoll_wait(ep, &event, 1, msecs);
 	if (ep >= 0)
 		REAL(close)(ep);
+	pthread_setcancelstate(state, NULL);
 	return result;
 }
 
 /* At most a second at a time, for the edge may be over before it is awaited. */
 #define EDGE_MSECS 1000
 
-static int wait_some(const struct ss_blocking *b, bool more, bool has,
-		     long long nsecs)
+static int wait_some(int fd, bool more, bool has, long long nsecs)
 {
-	struct pollfd p = { .fd = b->fd, .events = POLLIN };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct timespec left = { nsecs / 1000000000, nsecs % 1000000000 };
-	int result, state;
 
 	if (has && nsecs && nsecs <= EDGE_MSECS * 1000000LL)
-		return wait_by_epoll(b->fd, more, (int)(nsecs / 1000000) + 1);
+		return wait_by_epoll(fd, more, (int)(nsecs / 1000000) + 1);
 	if (has)
-		return wait_by_epoll(b->fd, more, EDGE_MSECS) < 0 ? -1 : 1;
-	/* A read is a cancellation point, as far as its caller lets it be. */
-	pthread_setcancelstate(b->cancel, &state);
-	result = ppoll(&p, 1, nsecs ? &left : NULL, NULL);
-	pthread_setcancelstate(state, NULL);
-	return result;
+		return wait_by_epoll(fd, more, EDGE_MSECS) < 0 ? -1 : 1;
+	return ppoll(&p, 1, nsecs ? &left : NULL, NULL);
 }
 
-bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has)
+bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has)
 {
-	long long timeout = timeout_of(b->fd), left = 0;
+	long long timeout = timeout_of(fd), left = 0;
 	int result;
 
 	/* Set by another process: from now on, then. */
@@ -182,7 +163,7 @@ bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has)
 				return false;
 			}
 		}
-		result = wait_some(b, more, has, left);
+		result = wait_some(fd, more, has, left);
 		if (result > 0)
 			return true;
 		if (result < 0 && (has || errno != EINTR))
@@ -190,42 +171,57 @@ bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has)
 	}
 }
 
-static bool must_repeat(struct ss_blocking *b, int fd, ssize_t *result)
+/* By a duplicate: once that is made, the socket is certain. */
+ssize_t ss_blocking_read(const struct ss_blocking *b, int fd,
+			 struct msghdr *msg, int flags)
 {
-	if (b->fd < 0 && !ss_blocking_hold(b, fd, result))
-		return false; /* ss_blocking_end() closes it */
-	/* Without a timeout it is the read itself that waits. */
-	if (is_ready(b->fd))
-		return true;
-	if (timeout_of(b->fd))
-		return ss_blocking_wait(b, false, false);
-	if (interrupted(b, false)) {
-		errno = EINTR;
-		return false;
-	}
-	return true;
-}
+	int held = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
+	ssize_t n = -1;
+	int saved_errno;
 
-bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result)
-{
-	bool repeat;
-
-	/* poll(2) is a cancellation point; so is the read, with a clean-up. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b->cancel);
-	errno = EAGAIN;
-	repeat = must_repeat(b, fd, result);
-	if (!repeat && errno != EINTR)
-		errno = EAGAIN;
-	pthread_setcancelstate(b->cancel, NULL);
-	return repeat;
-}
-
-void ss_blocking_end(void *blocking)
-{
-	struct ss_blocking *b = blocking;
-	int saved_errno = errno;
-
-	if (b->fd >= 0)
-		REAL(close)(b->fd);
+	if (held < 0) /* no number is free up there, or none at all */
+		held = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	errno = EBADF;
+	if (!renumbered(b, fd))
+		n = syscall(SYS_recvmsg, held >= 0 ? held : fd, msg,
+			    flags | MSG_DONTWAIT);
+	saved_errno = errno;
+	if (held >= 0)
+		REAL(close)(held);
 	errno = saved_errno;
+	return n;
+}
+
+/*
+ * A number that was closed while it was read was shut down before, mostly: end
+ * of file. Or its reader was told to stop by a signal.
+ */
+static ssize_t end_of_number(const struct ss_blocking *b)
+{
+	if (b->generation & SS_GENERATION_TCP && !interrupted(b, false))
+		return 0;
+	errno = interrupted(b, false) ? EINTR : EAGAIN;
+	return -1;
+}
+
+ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
+			  int flags)
+{
+	ssize_t n;
+
+	errno = EAGAIN;
+	if (ss_runtime_is_disabled())
+		return -1;
+	if (!renumbered(b, fd) && !is_blocking_tcp(fd)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	do {
+		if (renumbered(b, fd))
+			return end_of_number(b);
+		if (!ss_blocking_wait(b, fd, false, false))
+			return renumbered(b, fd) ? end_of_number(b) : -1;
+		n = ss_blocking_read(b, fd, msg, flags);
+	} while (n < 0 && (errno == EAGAIN || errno == EBADF));
+	return n;
 }

@@ -3,9 +3,10 @@
  * A blocking read must block. tcp_bpf_recvmsg() sleeps once, and if it was
  * woken for anything but data (the peer acknowledged our FIN, another thread
  * shut the socket down, a signal) it returns EAGAIN, which no blocking socket
- * does but at its timeout. The read is then repeated, on the same socket:
- * another thread may have closed the descriptor meanwhile, and the number may
- * be another's.
+ * does but at its timeout. The wait then goes on here, and the read is
+ * repeated on the same socket: another thread may have closed the descriptor
+ * meanwhile, and the number may be another's. Nothing is held while waiting,
+ * for a handler may leave by longjmp(3).
  */
 #ifndef SOCKSHUNT_BLOCKING_H
 #define SOCKSHUNT_BLOCKING_H
@@ -20,11 +21,11 @@
 #define SS_GENERATIONS 65536
 
 /*
- * Generations of descriptor numbers, modulo SS_GENERATIONS: changed before a
- * number is closed and after it is given to a new socket. Atomic. (A number
- * beyond it shares one with another: a needless change ends a read that was
- * woken for nothing, which is all it does.)
+ * Generations of descriptor numbers: changed before a number is closed and
+ * after it is given to a new socket. Bit 0: it was given to a TCP connection.
+ * Atomic. Numbers beyond the table have none, and never change.
  */
+#define SS_GENERATION_TCP 1
 extern unsigned char ss_generations[SS_GENERATIONS];
 
 /* This process has set, or met, SO_RCVTIMEO: reads note when they begin. */
@@ -35,54 +36,58 @@ struct ss_blocking {
 	unsigned char generation;
 	struct ss_signals signals;
 	struct timespec start; /* 0: not noted */
-	int fd;		       /* the socket, held for the repeated reads */
-	int cancel;	       /* the thread's cancellation state */
 };
 
-#define SS_BLOCKING_NONE                                                       \
-	{                                                                      \
-		.fd = -1                                                       \
-	}
+static inline unsigned char ss_blocking_generation(int fd)
+{
+	if ((unsigned int)fd >= SS_GENERATIONS)
+		return 0;
+	return __atomic_load_n(&ss_generations[fd], __ATOMIC_SEQ_CST);
+}
 
 static inline void ss_blocking_begin(struct ss_blocking *b, int fd)
 {
-	b->generation = __atomic_load_n(
-		&ss_generations[(unsigned int)fd % SS_GENERATIONS],
-		__ATOMIC_RELAXED);
+	b->generation = ss_blocking_generation(fd);
 	b->signals = ss_signals;
+	b->start.tv_sec = 0;
 	if (__builtin_expect(ss_blocking_timed, false))
 		clock_gettime(CLOCK_MONOTONIC, &b->start);
 }
 
-/*
- * A read of @fd that began with @b has failed with EAGAIN. True if it must be
- * repeated, on b->fd; else it has ended with *@result and errno.
- */
-bool ss_blocking_repeat(struct ss_blocking *b, int fd, ssize_t *result);
-
-/*
- * Waits for b->fd to become readable (or @more: for something to arrive beside
- * what waits there) as the read that began with @b does; true as well, now and
- * then, if nothing came. False with errno: EAGAIN after its timeout, EINTR. A
- * signal ends it if its handler does not restart, or if the socket has a
- * timeout; any does, and a stop, if the read @has bytes.
- */
-bool ss_blocking_wait(struct ss_blocking *b, bool more, bool has);
-
-/* Holds the socket @fd for that. False: there is nothing to wait for. */
-bool ss_blocking_hold(struct ss_blocking *b, int fd, ssize_t *result);
-
-/* After the repeated reads; keeps errno. Also a cancelled thread's clean-up. */
-void ss_blocking_end(void *blocking);
-
+/* Whether a read with @flags has ended so, with @result and errno. */
 static inline bool ss_blocking_concerns(ssize_t result, int flags)
 {
 	return __builtin_expect(result < 0, 0) && errno == EAGAIN &&
 	       !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
 }
 
-/* The number @fd is closed, or is given to a new socket, now. */
+/*
+ * Such a read of @fd, which began with @b: goes on as recvmsg(2) of @msg with
+ * @flags, if @fd is a blocking TCP socket. Returns the read's result, with
+ * errno.
+ */
+ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
+			  int flags);
+
+/*
+ * Waits for @fd to become readable (or @more: for something to arrive beside
+ * what waits there) as the read that began with @b does; true as well, now and
+ * then, if nothing came. False with errno: EAGAIN after its timeout, EINTR. A
+ * signal ends it if its handler does not restart, or if the socket has a
+ * timeout; any does, and a stop, if the read @has bytes. A cancellation point.
+ */
+bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has);
+
+/* recvmsg(2) of the socket that @fd was when the read began with @b, without
+ * waiting; EBADF: the number is another's now. */
+ssize_t ss_blocking_read(const struct ss_blocking *b, int fd,
+			 struct msghdr *msg, int flags);
+
+/* The number @fd is closed, or is given to a new descriptor, now. */
 void ss_blocking_renumber(int fd);
 void ss_blocking_renumber_range(unsigned int first, unsigned int last);
+
+/* It was given to a TCP connection. */
+void ss_blocking_is_tcp(int fd);
 
 #endif

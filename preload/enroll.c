@@ -7,12 +7,12 @@
 
 #include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
+#include "blocking.h"
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
 #include "ownfd.h"
 #include "runtime.h"
-#include "uring.h"
 
 /*
  * pending: one bit per descriptor number with an unfinished connect(2),
@@ -139,13 +139,14 @@ static int enroll(int fd)
 		COUNT(unregistered_remote);
 		return 0;
 	}
-	if (ss_options_keep_tcp(fd) || ss_uring_is_used()) {
+	if (ss_options_keep_tcp(fd)) {
 		COUNT(unregistered_options);
 		return 0;
 	}
 	if (ss_runtime.control->state != SS_STATE_ON)
 		return 0;
 	if (!enter(&key, fd)) {
+		ss_blocking_is_tcp(fd);
 		merge(&key, fd);
 		COUNT(registered);
 		return 0;
@@ -153,6 +154,7 @@ static int enroll(int fd)
 	switch (errno) {
 	case EBUSY: /* by sock_ops, mostly: then it is counted there */
 	case EEXIST:
+		ss_blocking_is_tcp(fd);
 		if (ss_runtime.control->flags & SS_MERGED)
 			ss_key_merge_early(fd);
 		COUNT(unregistered_busy);
@@ -207,11 +209,14 @@ bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len)
 
 static bool is_under(const struct ss_key *key, __u64 cookie)
 {
+	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
 	__u64 entered = 0;
 
-	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), key,
-				  &entered) &&
-	       entered == cookie;
+	if (ss_bpf_map_lookup(map, key, &entered) &&
+	    (!recovered(SS_OBJECT_SOCKHASH, map) ||
+	     ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), key, &entered)))
+		return false;
+	return entered == cookie;
 }
 
 static __u64 cookie_of(int fd)

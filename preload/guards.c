@@ -8,11 +8,9 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
-#include <pthread.h>
 #include <linux/sockios.h>
 #include <stdarg.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 
 #include "../bpf/key.h"
 #include "blocking.h"
@@ -23,28 +21,17 @@
 #include "splice.h"
 #include "unmerge.h"
 #include "unread.h"
-#include "uring.h"
 
-/* The read family: the original, until TCP would have returned. */
-#define READ_UNTIL(type, name, flags, args)                                    \
-	do {                                                                   \
-		struct ss_blocking b = SS_BLOCKING_NONE;                       \
-		volatile int at = fd; /* beside setjmp() in the push */        \
-		ssize_t n;                                                     \
-                                                                               \
-		ss_blocking_begin(&b, fd);                                     \
-		n = REAL(name) args;                                           \
-		if (!ss_blocking_concerns(n, flags))                           \
-			return (type)n;                                        \
-		pthread_cleanup_push(ss_blocking_end, &b);                     \
-		while (ss_blocking_concerns(n, flags) &&                       \
-		       ss_blocking_repeat(&b, fd, &n)) {                       \
-			at = b.fd;                                             \
-			n = REAL(name) args;                                   \
-		}                                                              \
-		pthread_cleanup_pop(1);                                        \
-		return (type)n;                                                \
-	} while (0)
+/* The read family: the original, and if need be recvmsg(2) to go on. */
+
+static ssize_t go_on_with(struct ss_blocking *b, int fd,
+			  const struct iovec *iov, size_t n_iov, int flags)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+			      .msg_iovlen = n_iov };
+
+	return ss_blocking_go_on(b, fd, &msg, flags);
+}
 
 /*
  * A read that begins in the psock, of a socket that may have more in TCP's own
@@ -52,48 +39,61 @@
  */
 static bool may_cross(int fd, int flags)
 {
-	return __builtin_expect(ss_unmerge_here(), 0) && !(flags & MSG_PEEK) &&
-	       ss_unread(fd) == SS_UNREAD_PSOCK;
+	int saved_errno = errno;
+	bool crosses;
+
+	if (__builtin_expect(!ss_unmerge_here(), 1) || flags & MSG_PEEK)
+		return false;
+	crosses = ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
+	errno = saved_errno;
+	return crosses;
 }
 
-static ssize_t cross(int fd, void *buf, size_t len, ssize_t n)
+static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 {
-	struct iovec iov = { buf, len };
-	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+				    .msg_iovlen = n_iov };
 
 	return n > 0 ? ss_oddread_across(fd, &msg, n) : n;
 }
 
-static ssize_t guarded_read(int fd, void *buf, size_t len)
-{
-	READ_UNTIL(ssize_t, read, 0, (at, buf, len));
-}
-
 HOOK ssize_t read(int fd, void *buf, size_t len)
 {
-	if (may_cross(fd, 0))
-		return cross(fd, buf, len, guarded_read(fd, buf, len));
-	return guarded_read(fd, buf, len);
-}
+	const struct iovec iov = { buf, len };
+	bool crosses = may_cross(fd, 0);
+	struct ss_blocking b;
+	ssize_t n;
 
-static ssize_t guarded_readv(int fd, const struct iovec *iov, int n_iov)
-{
-	READ_UNTIL(ssize_t, readv, 0, (at, iov, n_iov));
+	ss_blocking_begin(&b, fd);
+	n = REAL(read)(fd, buf, len);
+	if (ss_blocking_concerns(n, 0))
+		n = go_on_with(&b, fd, &iov, 1, 0);
+	return crosses ? cross(fd, &iov, 1, n) : n;
 }
 
 HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
 {
-	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
-				    .msg_iovlen = (size_t)n_iov };
 	bool crosses = may_cross(fd, 0);
-	ssize_t n = guarded_readv(fd, iov, n_iov);
+	struct ss_blocking b;
+	ssize_t n;
 
-	return crosses && n > 0 ? ss_oddread_across(fd, &msg, n) : n;
+	ss_blocking_begin(&b, fd);
+	n = REAL(readv)(fd, iov, n_iov);
+	if (ss_blocking_concerns(n, 0))
+		n = go_on_with(&b, fd, iov, (size_t)n_iov, 0);
+	return crosses ? cross(fd, iov, (size_t)n_iov, n) : n;
 }
 
 ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	READ_UNTIL(ssize_t, recvmsg, flags, (at, msg, flags));
+	struct ss_blocking b;
+	ssize_t n;
+
+	ss_blocking_begin(&b, fd);
+	n = REAL(recvmsg)(fd, msg, flags);
+	if (ss_blocking_concerns(n, flags))
+		n = ss_blocking_go_on(&b, fd, msg, flags);
+	return n;
 }
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -101,7 +101,7 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	bool crosses;
 	ssize_t n;
 
-	if (ss_oddread_concerns(1, flags))
+	if (ss_oddread_concerns(1, flags) && msg && ss_runtime_on_for(fd))
 		return ss_oddread(fd, msg, flags);
 	crosses = may_cross(fd, flags);
 	n = ss_recvmsg(fd, msg, flags);
@@ -111,25 +111,28 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return crosses && n > 0 ? ss_oddread_across(fd, msg, n) : n;
 }
 
-static int guarded_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs,
-			    int flags, struct timespec *timeout)
-{
-	READ_UNTIL(int, recvmmsg, flags, (at, msgs, n_msgs, flags, timeout));
-}
-
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
-	unsigned int signals = ss_signals.all;
+	struct ss_blocking b;
 	int n, more;
 
-	if (ss_oddread_concerns(1, flags) && ss_runtime_is_on() &&
-	    ss_key_is_tcp(fd))
+	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd))
 		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
-	n = guarded_recvmmsg(fd, msgs, n_msgs, flags, timeout);
+	ss_blocking_begin(&b, fd);
+	n = REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout);
+	if (ss_blocking_concerns(n, flags)) {
+		ssize_t len = ss_blocking_go_on(&b, fd, &msgs->msg_hdr,
+						flags & ~MSG_WAITFORONE);
+
+		if (len < 0)
+			return -1;
+		msgs->msg_len = (unsigned int)len;
+		n = 1;
+	}
 	/* A later one of them was woken for nothing. */
 	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
-	    signals == ss_signals.all &&
+	    b.signals.all == ss_signals.all &&
 	    !(flags & (MSG_DONTWAIT | MSG_WAITFORONE)) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd)) {
 		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,
@@ -154,37 +157,42 @@ static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
 	return n;
 }
 
-static ssize_t guarded_recv(int fd, void *buf, size_t len, int flags)
-{
-	READ_UNTIL(ssize_t, recv, flags, (at, buf, len, flags));
-}
-
 HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (ss_oddread_concerns(len, flags))
-		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
-	if (may_cross(fd, flags))
-		return cross(fd, buf, len, guarded_recv(fd, buf, len, flags));
-	return guarded_recv(fd, buf, len, flags);
-}
+	const struct iovec iov = { buf, len };
+	struct ss_blocking b;
+	bool crosses;
+	ssize_t n;
 
-static ssize_t guarded_recvfrom(int fd, void *buf, size_t len, int flags,
-				struct sockaddr *addr, socklen_t *addr_len)
-{
-	READ_UNTIL(ssize_t, recvfrom, flags,
-		   (at, buf, len, flags, addr, addr_len));
+	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
+		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
+	crosses = may_cross(fd, flags);
+	ss_blocking_begin(&b, fd);
+	n = REAL(recv)(fd, buf, len, flags);
+	if (ss_blocking_concerns(n, flags))
+		n = go_on_with(&b, fd, &iov, 1, flags);
+	return crosses ? cross(fd, &iov, 1, n) : n;
 }
 
 HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 		      struct sockaddr *addr, socklen_t *addr_len)
 {
-	if (ss_oddread_concerns(len, flags))
+	const struct iovec iov = { buf, len };
+	struct ss_blocking b;
+	bool crosses;
+	ssize_t n;
+
+	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
 		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
-	if (may_cross(fd, flags))
-		return cross(fd, buf, len,
-			     guarded_recvfrom(fd, buf, len, flags, addr,
-					      addr_len));
-	return guarded_recvfrom(fd, buf, len, flags, addr, addr_len);
+	crosses = may_cross(fd, flags);
+	ss_blocking_begin(&b, fd);
+	n = REAL(recvfrom)(fd, buf, len, flags, addr, addr_len);
+	if (ss_blocking_concerns(n, flags)) {
+		n = go_on_with(&b, fd, &iov, 1, flags);
+		if (n >= 0 && addr && addr_len)
+			*addr_len = 0; /* TCP gives no address here */
+	}
+	return crosses ? cross(fd, &iov, 1, n) : n;
 }
 
 /* What _FORTIFY_SOURCE makes of them; declared in no public header. */
@@ -366,49 +374,4 @@ HOOK sighandler_t __sysv_signal(int sig, sighandler_t handler)
 HOOK int siginterrupt(int sig, int flag)
 {
 	return ss_signals_interrupt(sig, flag);
-}
-
-/*
- * Not declared as syscall(2) is, but called with the same registers: so it is
- * left by a jump, and may be called to fork.
- */
-HOOK long ss_syscall(long n, long a, long b, long c, long d, long e,
-		     long f) __asm__("syscall");
-HOOK long ss_syscall(long n, long a, long b, long c, long d, long e, long f)
-{
-	if (__builtin_expect(n == SYS_io_uring_setup, 0))
-		ss_uring_seen();
-	return REAL(syscall)(n, a, b, c, d, e, f);
-}
-
-/* liburing's; declared in its own headers only. */
-int io_uring_setup(unsigned int n, void *params);
-int io_uring_queue_init(unsigned int n, void *ring, unsigned int flags);
-int io_uring_queue_init_params(unsigned int n, void *ring, void *params);
-int io_uring_queue_init_mem(unsigned int n, void *ring, void *params, void *buf,
-			    size_t size);
-
-HOOK int io_uring_setup(unsigned int n, void *params)
-{
-	ss_uring_seen();
-	return REAL(io_uring_setup)(n, params);
-}
-
-HOOK int io_uring_queue_init(unsigned int n, void *ring, unsigned int flags)
-{
-	ss_uring_seen();
-	return REAL(io_uring_queue_init)(n, ring, flags);
-}
-
-HOOK int io_uring_queue_init_params(unsigned int n, void *ring, void *params)
-{
-	ss_uring_seen();
-	return REAL(io_uring_queue_init_params)(n, ring, params);
-}
-
-HOOK int io_uring_queue_init_mem(unsigned int n, void *ring, void *params,
-				 void *buf, size_t size)
-{
-	ss_uring_seen();
-	return REAL(io_uring_queue_init_mem)(n, ring, params, buf, size);
 }

@@ -91,6 +91,7 @@ HOOK int close(int fd)
 
 HOOK void closefrom(int first)
 {
+	ss_reset_before_range((unsigned int)first, ~0U);
 	ss_blocking_renumber_range((unsigned int)first, ~0U);
 	if (ss_ownfd_in_range((unsigned int)first, ~0U))
 		ss_ownfd_close_around((unsigned int)first, ~0U, 0);
@@ -100,8 +101,10 @@ HOOK void closefrom(int first)
 
 HOOK int close_range(unsigned int first, unsigned int last, int flags)
 {
-	if (first <= last && !(flags & ~CLOSE_RANGE_UNSHARE))
+	if (first <= last && !(flags & ~CLOSE_RANGE_UNSHARE)) {
+		ss_reset_before_range(first, last);
 		ss_blocking_renumber_range(first, last);
+	}
 	if (first <= last && ss_ownfd_in_range(first, last))
 		return ss_ownfd_close_around(first, last, flags);
 	return REAL(close_range)(first, last, flags);
@@ -112,12 +115,12 @@ static void before_dup_onto(int from, int to)
 {
 	int saved_errno = errno;
 
-	if (ss_ownfd_is(to))
-		ss_ownfd_yield(to);
-	if (from != to && ss_runtime_is_on() && fcntl(from, F_GETFD) >= 0)
+	if (from != to && fcntl(from, F_GETFD) >= 0) {
+		if (ss_ownfd_is(to))
+			ss_ownfd_yield(to);
 		ss_reset_before_close(to);
-	if (from != to)
 		ss_blocking_renumber(to);
+	}
 	errno = saved_errno;
 }
 
@@ -136,7 +139,7 @@ HOOK int dup3(int from, int to, int flags)
 /* exit(3) does not come here, but runs our destructor. */
 HOOK __attribute__((noreturn)) void _exit(int status)
 {
-	ss_reset_before_exit();
+	ss_reset_before_range(0, ~0U);
 	REAL(_exit)(status);
 	__builtin_unreachable();
 }

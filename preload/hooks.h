@@ -78,17 +78,7 @@
 	X(sendmmsg, int,                                                       \
 	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags))           \
 	X(sendfile, ssize_t, (int out, int in, off_t *at, size_t len))         \
-	X(sendfile64, ssize_t, (int out, int in, off64_t *at, size_t len))     \
-	/* a ring appears: uring.h */                                          \
-	X(syscall, long,                                                       \
-	  (long n, long a, long b, long c, long d, long e, long f))            \
-	X(io_uring_setup, int, (unsigned int n, void *params))                 \
-	X(io_uring_queue_init, int,                                            \
-	  (unsigned int n, void *ring, unsigned int flags))                    \
-	X(io_uring_queue_init_params, int,                                     \
-	  (unsigned int n, void *ring, void *params))                          \
-	X(io_uring_queue_init_mem, int,                                        \
-	  (unsigned int n, void *ring, void *params, void *buf, size_t size))
+	X(sendfile64, ssize_t, (int out, int in, off64_t *at, size_t len))
 
 /* An exported function; all others are hidden. */
 #define HOOK __attribute__((visibility("default")))

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -179,14 +178,14 @@ static size_t remainder_of(const struct msghdr *from, size_t done,
 }
 
 /* One more piece: what came after @n bytes, or all again for a peek. */
-static ssize_t read_on(int fd, const struct msghdr *msg, size_t n, int flags)
+static ssize_t read_on(const struct ss_blocking *b, int fd,
+		       const struct msghdr *msg, size_t n, int flags)
 {
 	struct iovec iov[msg->msg_iovlen];
 	struct msghdr rest = { .msg_iov = iov };
 
-	flags = (flags & ~MSG_WAITALL) | MSG_DONTWAIT;
 	rest.msg_iovlen = remainder_of(msg, flags & MSG_PEEK ? 0 : n, iov);
-	return REAL(recvmsg)(fd, &rest, flags);
+	return ss_blocking_read(b, fd, &rest, flags & ~MSG_WAITALL);
 }
 
 static size_t waiting(int fd)
@@ -198,58 +197,53 @@ static size_t waiting(int fd)
 	return (size_t)bytes;
 }
 
-static ssize_t fill(struct ss_blocking *b, const struct msghdr *msg, size_t n,
-		    size_t len, int flags)
+static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
+		    size_t n, size_t len, int flags)
 {
 	bool peek = flags & MSG_PEEK;
 	ssize_t more;
 
 	for (;;) {
 		/* That is for the next call to report. */
-		if (ss_unread_has_ended(b->fd) &&
-		    waiting(b->fd) <= (peek ? n : 0))
+		if (ss_unread_has_ended(fd) && waiting(fd) <= (peek ? n : 0))
 			return (ssize_t)n;
-		more = read_on(b->fd, msg, n, flags);
+		more = read_on(b, fd, msg, n, flags);
 		if (more > 0)
 			n = peek ? (size_t)more : n + (size_t)more;
 		if (n >= len || more == 0 || (more < 0 && errno != EAGAIN))
 			return (ssize_t)n;
-		if ((more < 0 || peek) && !ss_blocking_wait(b, peek, true))
+		if ((more < 0 || peek) && !ss_blocking_wait(b, fd, peek, true))
 			return (ssize_t)n;
 	}
 }
 
 static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 {
-	struct ss_blocking b = SS_BLOCKING_NONE;
 	int saved_errno = errno;
+	struct ss_blocking b;
 	struct ss_key key;
-	volatile ssize_t n; /* beside setjmp() in the push */
-	ssize_t ignored;
+	ssize_t n;
 
 	ss_blocking_begin(&b, fd);
 	n = ss_recvmsg(fd, msg, flags);
 	if (n <= 0 || (size_t)n >= len || flags & MSG_DONTWAIT ||
+	    fcntl(fd, F_GETFL) & O_NONBLOCK ||
 	    !ss_enroll_is_registered(fd, &key) || ss_unmerge_is(fd))
 		return n;
 	/* What came while there was nothing to return has restarted it. */
 	b.signals = ss_signals;
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &b.cancel);
-	pthread_setcancelstate(b.cancel, NULL);
-	pthread_cleanup_push(ss_blocking_end, &b);
-	if (ss_blocking_hold(&b, fd, &ignored))
-		n = fill(&b, msg, (size_t)n, len, flags);
-	pthread_cleanup_pop(1);
+	n = fill(&b, fd, msg, (size_t)n, len, flags);
 	errno = saved_errno;
 	return n;
 }
 
 ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 {
-	size_t len = length_of(msg);
+	size_t len;
 
-	if (!ss_runtime_is_on() || flags & MSG_ERRQUEUE)
+	if (flags & MSG_ERRQUEUE || !ss_runtime_on_for(fd))
 		return ss_recvmsg(fd, msg, flags);
+	len = length_of(msg);
 	if (flags & MSG_OOB)
 		return read_urgent(fd, msg, flags);
 	if (!len) {
@@ -257,7 +251,7 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 
 		return n ? n : ss_oddread_nothing(fd, msg, flags);
 	}
-	if (flags & MSG_TRUNC && ss_key_is_tcp(fd))
+	if (flags & MSG_TRUNC)
 		return discard(fd, msg, len, flags);
 	if (flags & MSG_WAITALL)
 		return read_all(fd, msg, len, flags);
@@ -271,13 +265,15 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
 {
 	int saved_errno = errno, at_mark = 0;
+	struct ss_blocking b;
 	ssize_t more = 0;
 
+	ss_blocking_begin(&b, fd);
 	/* TCP's own reads end at the urgent mark. */
-	if ((size_t)n < length_of(msg) && ss_key_is_tcp(fd) &&
+	if ((size_t)n < length_of(msg) &&
 	    !REAL(ioctl)(fd, SIOCATMARK, &at_mark) && !at_mark &&
 	    !ss_unread_has_ended(fd) && ss_unread(fd) == SS_UNREAD_TCP)
-		more = read_on(fd, msg, (size_t)n, MSG_DONTWAIT);
+		more = read_on(&b, fd, msg, (size_t)n, 0);
 	errno = saved_errno;
 	return more > 0 ? n + more : n;
 }
@@ -301,20 +297,14 @@ static bool has_passed(const struct timespec *timeout,
  */
 static bool wait_for_next(int fd)
 {
-	struct ss_blocking b = SS_BLOCKING_NONE;
-	ssize_t ignored;
-	bool comes;
+	struct ss_blocking b;
 
-	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
-		return !ss_unread_has_error(fd);
-	ss_blocking_begin(&b, fd);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
-	comes = ss_blocking_hold(&b, fd, &ignored) &&
-		ss_blocking_wait(&b, false, true) &&
-		(waiting(b.fd) || !ss_unread_has_error(b.fd));
-	ss_blocking_end(&b);
-	pthread_setcancelstate(b.cancel, NULL);
-	return comes;
+	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK)) {
+		ss_blocking_begin(&b, fd);
+		if (!ss_blocking_wait(&b, fd, false, true))
+			return false;
+	}
+	return waiting(fd) || !ss_unread_has_error(fd);
 }
 
 int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,

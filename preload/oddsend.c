@@ -44,7 +44,7 @@ static void take_error(int fd)
 	int saved_errno = errno, error;
 	socklen_t len = sizeof(error);
 
-	if (ss_runtime_is_on())
+	if (ss_runtime_is_on() && ss_key_is_tcp(fd))
 		REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	errno = saved_errno;
 }
@@ -55,7 +55,7 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 	if (sent < 0 || (sent && first_is_empty))
 		return (int)ss_oddsend_result(fd, sent, flags);
 	/* A later one has failed; that TCP would have told nobody either. */
-	if ((unsigned int)sent < n && ss_key_is_tcp(fd))
+	if ((unsigned int)sent < n)
 		take_error(fd);
 	return sent;
 }

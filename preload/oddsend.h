@@ -3,6 +3,7 @@
 #ifndef SOCKSHUNT_ODDSEND_H
 #define SOCKSHUNT_ODDSEND_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -11,8 +12,12 @@
 /* Urgent data is apart from the stream only in TCP's own queue. */
 static inline void ss_oddsend_before(int fd, int flags)
 {
-	if (__builtin_expect(flags & MSG_OOB, 0))
+	int saved_errno = errno;
+
+	if (__builtin_expect(flags & MSG_OOB, 0)) {
 		ss_unmerge_peer(fd);
+		errno = saved_errno;
+	}
 }
 
 /*

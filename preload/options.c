@@ -74,30 +74,43 @@ static bool refuses(int i, int fd)
 	return options[i].effect == REFUSE && ss_enroll_is_registered(fd, &key);
 }
 
+static int refuse(int i)
+{
+	errno = options[i].error;
+	return -1;
+}
+
+/* In the merged queue fewer bytes than that could not be read at all. */
+static void take_back_lowat(int fd)
+{
+	int one = 1;
+
+	REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+}
+
 int ss_options_set(int fd, int level, int name, const void *value,
 		   socklen_t len)
 {
-	int saved_errno = errno, i = find(level, name);
+	int i = find(level, name), saved_errno, result;
 
-	if (i < 0)
-		return REAL(setsockopt)(fd, level, name, value, len);
+	if (i >= 0 && options[i].effect == REFUSE && ss_runtime_on_for(fd) &&
+	    switches_on(i, value, len) && refuses(i, fd))
+		return refuse(i);
+	result = REAL(setsockopt)(fd, level, name, value, len);
+	if (i < 0 || result)
+		return result;
+	/* The kernel has read @value, so we may. */
+	saved_errno = errno;
 	if (options[i].effect == TIMEOUT) {
 		ss_blocking_timed = true;
 	} else if (switches_on(i, value, len)) {
 		__atomic_store_n(&used, true, __ATOMIC_RELAXED);
-		if (refuses(i, fd)) {
-			errno = options[i].error;
-			return -1;
-		}
-		/* In the merged queue fewer bytes could not be read at all. */
-		if (options[i].effect == UNMERGE && !ss_unmerge(fd) &&
-		    name == SO_RCVLOWAT) {
-			errno = saved_errno;
-			return 0;
-		}
+		if (options[i].effect == UNMERGE && ss_runtime_on_for(fd) &&
+		    !ss_unmerge(fd) && name == SO_RCVLOWAT)
+			take_back_lowat(fd);
 	}
 	errno = saved_errno;
-	return REAL(setsockopt)(fd, level, name, value, len);
+	return result;
 }
 
 static bool has(int fd, int i)

@@ -56,8 +56,8 @@ bool ss_ownfd_forget(enum ss_object_kind which, int fd)
 
 bool ss_ownfd_still(int fd)
 {
-	if (!ss_runtime_is_on())
-		return true;
+	if (!ss_runtime.control)
+		return true; /* not even started */
 	for (int i = 0; i < SS_NR_OBJECTS; i++) {
 		if (fd == ss_ownfd((enum ss_object_kind)i) &&
 		    !ss_pins_is(ss_runtime.control, (enum ss_object_kind)i,

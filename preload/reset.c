@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,50 +59,66 @@ static bool has_unread(int fd)
 	       bytes > 0 && ss_unread(fd) == SS_UNREAD_PSOCK;
 }
 
-void ss_reset_before_close(int fd)
+static void reset_if_unread(int fd)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	int saved_errno = errno;
 
 	/* Once more: who held it as well may have read and closed meanwhile. */
-	if (ss_runtime_is_on() && has_unread(fd) && owners(fd) == 1 &&
-	    has_unread(fd))
+	if (has_unread(fd) && owners(fd) == 1 && has_unread(fd))
 		REAL(setsockopt)
 	(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+void ss_reset_before_close(int fd)
+{
+	int saved_errno = errno, state;
+
+	if (!ss_runtime_is_on())
+		return;
+	/* close(2) may be cancelled only before it has done anything. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	reset_if_unread(fd);
+	pthread_setcancelstate(state, NULL);
 	errno = saved_errno;
 }
 
 /* No memory is taken, no lock: this may be a child of a threaded program. */
-static void reset_listed(int dir)
+static void reset_listed(int dir, unsigned int first, unsigned int last)
 {
 	_Alignas(struct dirent64) char buf[4096];
 	struct dirent64 *entry;
+	unsigned int fd;
 	ssize_t n;
 
 	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
 		for (ssize_t at = 0; at < n; at += entry->d_reclen) {
 			entry = (struct dirent64 *)(buf + at);
-			if (entry->d_name[0] != '.')
-				ss_reset_before_close(atoi(entry->d_name));
+			fd = (unsigned int)atoi(entry->d_name);
+			if (entry->d_name[0] != '.' && fd >= first &&
+			    fd <= last)
+				reset_if_unread((int)fd);
 		}
 	}
 }
 
-void ss_reset_before_exit(void)
+void ss_reset_before_range(unsigned int first, unsigned int last)
 {
-	int dir;
+	int saved_errno = errno, state, dir;
 
 	if (!ss_runtime_is_on() || !ss_runtime_owns_memory())
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0) {
-		reset_listed(dir);
+		reset_listed(dir, first, last);
 		REAL(close)(dir);
 	}
+	pthread_setcancelstate(state, NULL);
+	errno = saved_errno;
 }
 
 /* exit(3), and the return from main(). */
 __attribute__((destructor)) static void at_exit(void)
 {
-	ss_reset_before_exit();
+	ss_reset_before_range(0, ~0U);
 }

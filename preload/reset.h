@@ -13,7 +13,7 @@
  */
 void ss_reset_before_close(int fd);
 
-/* The same for every descriptor, when the process exits. */
-void ss_reset_before_exit(void);
+/* The same for all from @first to @last, and when the process exits. */
+void ss_reset_before_range(unsigned int first, unsigned int last);
 
 #endif

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
 #include "hooks.h"
 #include "hosts.h"
@@ -281,6 +282,11 @@ bool ss_runtime_on(void)
 		return false;
 	start_once();
 	return get_state() == SS_ON;
+}
+
+bool ss_runtime_on_for(int fd)
+{
+	return get_state() != SS_OFF && ss_key_is_tcp(fd) && ss_runtime_on();
 }
 
 /* All of them: what took one away may have taken the others. */

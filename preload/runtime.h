@@ -28,6 +28,12 @@ extern struct ss_runtime ss_runtime;
  */
 bool ss_runtime_on(void);
 
+/*
+ * The same for one call on @fd that is not worth starting for, unless it is a
+ * TCP socket: another program may have accelerated it. False for all others.
+ */
+bool ss_runtime_on_for(int fd);
+
 /* The same without starting anything. */
 bool ss_runtime_is_on(void);
 

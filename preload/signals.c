@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "signals.h"
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "hooks.h"
+#include "runtime.h"
 
 typedef void (*handler_fn)(int, siginfo_t *, void *);
 
@@ -75,7 +77,7 @@ int ss_signals_action(int sig, const struct sigaction *act,
 	handler_fn handler;
 	int result, flags;
 
-	if (sig <= 0 || sig >= NSIG)
+	if (sig <= 0 || sig >= NSIG || ss_runtime_is_disabled())
 		return REAL(sigaction)(sig, act, old);
 	handler = __atomic_load_n(&handlers[sig].handler, __ATOMIC_ACQUIRE);
 	flags = handlers[sig].flags;
@@ -99,6 +101,10 @@ sighandler_t ss_signals_signal(int sig, sighandler_t handler, int flags)
 	struct sigaction act = { .sa_handler = handler, .sa_flags = flags };
 	struct sigaction old;
 
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
 	sigemptyset(&act.sa_mask);
 	if (!(flags & SA_NODEFER) && sig > 0 && sig < NSIG)
 		sigaddset(&act.sa_mask, sig);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -13,6 +15,7 @@
 #include "hooks.h"
 #include "oddread.h"
 #include "runtime.h"
+#include "signals.h"
 #include "unmerge.h"
 #include "unread.h"
 
@@ -26,11 +29,23 @@ static ssize_t peek(int fd, void *buf, size_t len, int flags)
 	return ss_recvmsg(fd, &msg, flags | MSG_PEEK);
 }
 
-static bool has_room(int pipe, int msecs)
+static bool has_room(int pipe)
 {
 	struct pollfd p = { .fd = pipe, .events = POLLOUT };
 
-	return poll(&p, 1, msecs) == 1;
+	return poll(&p, 1, 0) == 1;
+}
+
+/* False with errno: a handler that does not restart has run. */
+static bool wait_for_room(int pipe, unsigned int interruptions)
+{
+	struct pollfd p = { .fd = pipe, .events = POLLOUT };
+
+	while (poll(&p, 1, -1) < 0) {
+		if (errno != EINTR || interruptions != ss_signals.interrupting)
+			return false;
+	}
+	return true;
 }
 
 /* Whether what splice(2) would wait for may be redirected. */
@@ -68,17 +83,46 @@ static ssize_t move(int in, int out, char *buf, size_t len)
 	return n;
 }
 
+/*
+ * Of two threads that splice one socket, the second waits: what the first has
+ * put into its pipe it has not yet taken from the socket. By number; a signal
+ * handler must not wait for the thread it interrupts.
+ */
+#define NR_LOCKS 64
+static int locks[NR_LOCKS];
+
+static void lock(int fd, sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, old);
+	while (__atomic_exchange_n(&locks[fd % NR_LOCKS], 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static void unlock(int fd, const sigset_t *old)
+{
+	__atomic_store_n(&locks[fd % NR_LOCKS], 0, __ATOMIC_RELEASE);
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
 static ssize_t move_pages(int in, int out, size_t len)
 {
 	char *buf = mmap(NULL, 2 * MOVE_MAX, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int saved_errno;
+	int saved_errno, state;
+	sigset_t old;
 	ssize_t n;
 
 	if (buf == MAP_FAILED)
 		return -1;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	lock(in, &old);
 	n = move(in, out, buf, len < MOVE_MAX ? len : MOVE_MAX);
 	saved_errno = errno;
+	unlock(in, &old);
+	pthread_setcancelstate(state, NULL);
 	munmap(buf, 2 * MOVE_MAX);
 	errno = saved_errno;
 	return n;
@@ -86,18 +130,19 @@ static ssize_t move_pages(int in, int out, size_t len)
 
 ssize_t ss_splice(int in, int out, size_t len, unsigned int flags)
 {
+	unsigned int interruptions = ss_signals.interrupting;
 	char byte;
 	ssize_t n;
 
-	if (!len || !ss_runtime_is_on() || !ss_key_is_tcp(in))
+	if (!len || !ss_runtime_on_for(in))
 		return REAL(splice)(in, NULL, out, NULL, len, flags);
 	for (;;) {
-		if (!has_room(out, 0)) {
+		if (!has_room(out)) {
 			if (!waits_for_room(out, flags)) {
 				errno = EAGAIN;
 				return -1;
 			}
-			if (!has_room(out, -1))
+			if (!wait_for_room(out, interruptions))
 				return -1;
 		}
 		switch (ss_unread(in)) {

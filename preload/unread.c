@@ -180,20 +180,24 @@ void ss_unread_at_mark(int fd, int *at)
 	int saved_errno = errno;
 
 	/* Whoever sent urgent data to it may have taken it out of merging. */
-	if (*at && ss_runtime_is_on() && ss_unread(fd) == SS_UNREAD_PSOCK)
+	if (*at && ss_runtime_is_on() && ss_key_is_tcp(fd) &&
+	    ss_unread(fd) == SS_UNREAD_PSOCK)
 		*at = 0;
 	errno = saved_errno;
 }
 
-/* Whether nothing of what tcp_zerocopy_receive() will see is merged. */
-static bool may_be_mapped(int fd)
+/*
+ * Whether nothing of what tcp_zerocopy_receive() will see is merged; if that
+ * cannot be told, it is better not asked to map anything.
+ */
+static bool may_be_mapped(int fd, const struct tcp_zerocopy_receive *zc)
 {
 	struct ss_key key;
 
-	if (!ss_runtime_is_on())
+	if (!zc->address || ss_runtime_is_disabled())
 		return true;
-	if (ss_key_of_socket(fd, false, &key))
-		return false; /* cannot tell: it was reset, perhaps */
+	if (!ss_runtime_on_for(fd) || ss_key_of_socket(fd, false, &key))
+		return false;
 	return !ss_enroll_is_registered(fd, &key) ||
 	       (ss_unmerge_is(fd) && ss_unread(fd) != SS_UNREAD_PSOCK);
 }
@@ -203,7 +207,7 @@ int ss_unread_zerocopy(int fd, void *value, socklen_t *len)
 	struct tcp_zerocopy_receive *zc = value;
 	int bytes = 0;
 
-	if (!zc || !len || *len < sizeof(*zc) || may_be_mapped(fd))
+	if (!zc || !len || *len < sizeof(*zc) || may_be_mapped(fd, zc))
 		return REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE,
 					value, len);
 	if (REAL(ioctl)(fd, FIONREAD, &bytes))

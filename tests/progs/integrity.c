@@ -246,7 +246,7 @@ static struct options opt = {
 };
 static struct shared *shared;
 static struct stream_space space;
-static int sockhash = -1;
+static int sockhash = -1, merged = -1;
 static int listeners[NR_FAMILIES];
 static uint16_t ports[NR_FAMILIES];
 static struct {
@@ -529,12 +529,12 @@ static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 	return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 
-static int open_sockhash(const char *dir)
+static int open_map(const char *dir, const char *name)
 {
 	union bpf_attr attr;
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/%s", dir, SS_MAP_SOCKHASH);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	memset(&attr, 0, sizeof(attr));
 	attr.pathname = (uintptr_t)path;
 	return sys_bpf(BPF_OBJ_GET, &attr);
@@ -614,6 +614,10 @@ static void end_register(struct end *e)
 	pthread_mutex_lock(&e->receiving); /* see guard() */
 	err = key_of(e->fd, &key) || sys_bpf(BPF_MAP_UPDATE_ELEM, &attr) ? errno
 									 : 0;
+	if (!err && merged >= 0) {
+		attr.map_fd = merged;
+		sys_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	}
 	pthread_mutex_unlock(&e->receiving);
 	if (!err) {
 		atomic_fetch_add(&shared->registered, 1);
@@ -1596,10 +1600,12 @@ static void set_up(void)
 	}
 	if (!opt.pin_dir)
 		return;
-	sockhash = open_sockhash(opt.pin_dir);
+	sockhash = open_map(opt.pin_dir, SS_MAP_SOCKHASH);
 	if (sockhash < 0)
 		die(opt.pin_dir);
 	fcntl(sockhash, F_SETFD, FD_CLOEXEC);
+	merged = open_map(opt.pin_dir, SS_MAP_MERGED);
+	fcntl(merged, F_SETFD, FD_CLOEXEC);
 }
 
 static void usage(void)

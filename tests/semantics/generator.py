@@ -477,6 +477,8 @@ class Generator:
         else:
             n = self.pick(3, 20, 100, 255, 256, 257, 300, 400)
             self.need(n <= limit)
+            self.unless('PIECES', any('splice_out' in line
+                                      for line in self.lines))
             self.do(p, f'fill1 {n}')
         self.sent(p, n, BURST)
         self.quiet()
