@@ -136,6 +136,22 @@ same_as_on_tcp() {
 	same_as_on_tcp signal_interrupts
 }
 
+@test "shim: a handler may jump out of a read that goes on" {
+	same_as_on_tcp jump_out_of_a_read
+}
+
+@test "shim: reads go on when every descriptor number is taken" {
+	same_as_on_tcp numbers_are_scarce
+}
+
+@test "shim: descriptors that are not TCP are read as ever" {
+	same_as_on_tcp other_descriptors
+}
+
+@test "shim: a program that inherits an accelerated socket" {
+	same_as_on_tcp inherited_socket
+}
+
 @test "shim: a blocking read is not interrupted without a signal" {
 	same_as_on_tcp woken_but_not_interrupted
 }

@@ -7,16 +7,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -669,6 +672,136 @@ static void woken_but_not_interrupted(void)
 	half_close_while_reading();
 }
 
+static sigjmp_buf out_of_the_read;
+
+static void jump(int signal)
+{
+	siglongjmp(out_of_the_read, signal);
+}
+
+/*
+ * A time limit as it was done before SO_RCVTIMEO, on a read that has been woken
+ * for nothing (by its own FIN's acknowledgement) and goes on: nothing of it
+ * may stay behind, or the connection would outlive its close.
+ */
+static void jump_out_of_a_read(void)
+{
+	struct sigaction action = { .sa_handler = jump };
+	struct itimerval soon = { .it_value = { .tv_usec = 200000 } };
+	char c;
+	int a, b;
+
+	EXPECT(!sigaction(SIGALRM, &action, NULL));
+	make_pair(AF_INET, &a, &b);
+	say(a, "request");
+	hear(b, "request");
+	EXPECT(!shutdown(a, SHUT_WR));
+	if (!sigsetjmp(out_of_the_read, 1)) {
+		EXPECT(!setitimer(ITIMER_REAL, &soon, NULL));
+		recv(a, &c, 1, 0);
+		EXPECT(!"the read has ended");
+	}
+	close(a);
+	hear_end(b);
+	EXPECT(send(b, "x", 1, MSG_NOSIGNAL) == 1);
+	usleep(100000);
+	EXPECT(send(b, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+	close(b);
+}
+
+static void *read_after_own_fin(void *fd)
+{
+	int sock = *(int *)fd;
+	char c;
+
+	shutdown(sock, SHUT_WR);
+	return (void *)(recv(sock, &c, 1, 0) == 1 ? "ok" : NULL);
+}
+
+/* More reads that go on than there are numbers up where ours are. */
+static void numbers_are_scarce(void)
+{
+	enum {
+		READERS = 24
+	};
+	struct rlimit limit = { 128, 128 };
+	pthread_t threads[READERS];
+	int a[READERS], b[READERS];
+	void *result;
+
+	EXPECT(!setrlimit(RLIMIT_NOFILE, &limit));
+	for (int i = 0; i < READERS; i++) {
+		make_pair(AF_INET, &a[i], &b[i]);
+		EXPECT(!pthread_create(&threads[i], NULL, read_after_own_fin,
+				       &a[i]));
+	}
+	while (dup(a[0]) >= 0)
+		; /* every number is taken */
+	usleep(200000);
+	for (int i = 0; i < READERS; i++)
+		say(b[i], "x");
+	for (int i = 0; i < READERS; i++) {
+		EXPECT(!pthread_join(threads[i], &result));
+		EXPECT(result);
+	}
+}
+
+/* Pipes and others are read as without us, with and after options. */
+static void other_descriptors(void)
+{
+	int a, b, one = 1, pipes[2], unix_pair[2], at;
+	char c;
+
+	make_pair(AF_INET, &a, &b);
+	say(a, "first");
+	hear(b, "first");
+	EXPECT(!setsockopt(b, IPPROTO_TCP, TCP_INQ, &one, sizeof(one)));
+	EXPECT(!pipe2(pipes, O_NONBLOCK));
+	errno = 0;
+	EXPECT(write(pipes[1], "x", 1) == 1 && read(pipes[0], &c, 1) == 1);
+	EXPECT(errno == 0);
+	EXPECT(read(pipes[0], &c, 1) < 0 && errno == EAGAIN);
+	EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, unix_pair));
+	EXPECT(recv(unix_pair[0], &c, 1, MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+	       errno == EAGAIN);
+	EXPECT(send(unix_pair[1], "x", 1, MSG_OOB) == 1);
+	EXPECT(!ioctl(unix_pair[0], SIOCATMARK, &at) && at == 1);
+	say(a, "both");
+	hear(b, "both");
+}
+
+/* As inetd does it: standard input is an accelerated socket. */
+static void inherited_socket(void)
+{
+	int a, b;
+	pid_t pid;
+
+	make_pair(AF_INET, &a, &b);
+	say(a, "begin");
+	hear(b, "begin");
+	pid = fork();
+	EXPECT(pid >= 0);
+	if (!pid) {
+		EXPECT(dup2(b, STDIN_FILENO) == STDIN_FILENO);
+		execl("/proc/self/exe", "scenarios", "inherited_socket_reader",
+		      (char *)NULL);
+		_exit(127);
+	}
+	close(b);
+	say(a, "hello");
+	usleep(200000);
+	say(a, "world");
+	in_child_expect_success(pid);
+}
+
+static void inherited_socket_reader(void)
+{
+	char buf[10];
+
+	EXPECT(recv(STDIN_FILENO, buf, sizeof(buf), MSG_WAITALL) == 10);
+	EXPECT(!memcmp(buf, "helloworld", 10));
+}
+
 static int seen_signal, seen_value;
 
 static void look(int signal, siginfo_t *info, void *context)
@@ -1079,6 +1212,11 @@ static const struct {
 	SCENARIO(half_close_while_reading),
 	SCENARIO(signal_restarts),
 	SCENARIO(signal_interrupts),
+	SCENARIO(jump_out_of_a_read),
+	SCENARIO(numbers_are_scarce),
+	SCENARIO(other_descriptors),
+	SCENARIO(inherited_socket),
+	SCENARIO(inherited_socket_reader),
 	SCENARIO(woken_but_not_interrupted),
 	SCENARIO(handlers_are_the_programs),
 	SCENARIO(first_use_on_signal_stack),
