@@ -31,7 +31,7 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   siocoutq       redirected bytes need no acknowledgement
 #   zerocopy_receive  nothing is mapped, all is to be read
 #   held_unread    nor can one that was only handed its socket
-#   async_waitall, async_full  SIGIO during a read that waits for all, and
+#   async_waitall, async_full  SIGIO during a read that goes on, and
 #                  for a sender whose buffer is full
 #   part_of_full   when exactly a full sender may go on
 #   edge_out       edges of "writable": each is tied to an acknowledgement
@@ -668,7 +668,7 @@ class Generator:
         if about.kind == 'read':
             self.need(flow.exact())
             self.unless('LOWAT_BLOCKED', p.lowat > about.want)
-            self.unless('ASYNC_WAITALL', p.owner and 'WAITALL' in text)
+            self.unless('ASYNC_WAITALL', p.owner)
         self.do(p, f'start{thread} {text}')
         p.ops[thread] = about
         if about.kind == 'read' and p.rcvtimeo and p.rcvtimeo < LONG:
@@ -899,6 +899,9 @@ class Generator:
         # Linux leaves the reason as an error for the next call then.
         self.need(not in_thread or not blocked[0].messages)
         name = self.handler(p)
+        if any(line.startswith(f'{p.name} signal {name}')
+               for line in self.lines[-2:]):
+            self.quiet()  # two that are pending at once are one
         self.do(p, f'signal {name}{" thread" if in_thread else ""}')
         if in_thread and p.handlers[name] != 'ignore':
             self.interrupted(p, blocked[0], p.handlers[name])
@@ -924,13 +927,13 @@ class Generator:
         op = self.pick('recv', 'recv', 'wait')
         if op == 'wait':
             self.need(how != 'ignore')
-            self.do(p, 'alarm 25')
+            self.do(p, 'alarm 100')
             self.do(p, self.pick('poll IN 2000', 'ppoll IN 2000',
                                  'select r 2000'))
         else:
             self.need(timed or how == 'norestart' or
                       (p.rcvtimeo and how == 'restart'))
-            self.do(p, f'alarm {self.pick(15, 25)}')
+            self.do(p, 'alarm 100')
             self.do(p, self.pick('recv 100', 'read 10', 'recvmsg 50',
                                  'recv 50 WAITALL', 'recv 10 PEEK',
                                  'readv 30', 'recv 0'))
@@ -1083,7 +1086,8 @@ class Generator:
             self.take(flow, n)
         elif what == 'send':
             self.need(not q.ops, not self.out(p).filled)
-            self.unless('HELD_UNREAD', p.reset or q.gone or q.rd_shut)
+            self.unless('HELD_UNREAD', p.reset or q.gone or q.rd_shut or
+                        p.wr_shut)
             n = self.size(UNREAD_MAX - self.out(p).hi)
             self.do(p, f'{how}_send {n}')
             self.sent(p, n)
