@@ -163,7 +163,7 @@ format:
 
 clean:
 	$(Q)rm -rf tests/bin preload/*.so preload/sockshunt-loader tools/sockshunt
-	$(Q)rm -f */*.o */*.d tests/*/*.o tests/*/*.d
+	$(Q)rm -rf */*.o */*.d tests/*/*.o tests/*/*.d tests/*/__pycache__
 
 -include $(wildcard */*.d tests/*/*.d)
 FORCE:
