@@ -39,11 +39,12 @@ static ssize_t go_on_with(struct ss_blocking *b, int fd,
  */
 static bool may_cross(int fd, int flags)
 {
-	int saved_errno = errno;
+	int saved_errno;
 	bool crosses;
 
 	if (__builtin_expect(!ss_unmerge_here(), 1) || flags & MSG_PEEK)
 		return false;
+	saved_errno = errno;
 	crosses = ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
 	errno = saved_errno;
 	return crosses;

@@ -91,7 +91,14 @@ struct ss_real {
 
 /* The original of a hooked function, bound on first use. */
 #define REAL(name)                                                             \
-	((__typeof__(ss_real.name))ss_real_bind((void **)&ss_real.name, #name))
+	({                                                                     \
+		void *real_ = __atomic_load_n((void **)&ss_real.name,          \
+					      __ATOMIC_RELAXED);               \
+                                                                               \
+		if (__builtin_expect(!real_, 0))                               \
+			real_ = ss_real_bind((void **)&ss_real.name, #name);   \
+		(__typeof__(ss_real.name))real_;                               \
+	})
 
 /*
  * All originals. Written by ss_real_bind() only, each member always with the

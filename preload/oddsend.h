@@ -12,19 +12,20 @@
 /* Urgent data is apart from the stream only in TCP's own queue. */
 static inline void ss_oddsend_before(int fd, int flags)
 {
-	int saved_errno = errno;
+	int saved_errno;
 
-	if (__builtin_expect(flags & MSG_OOB, 0)) {
-		ss_unmerge_peer(fd);
-		errno = saved_errno;
-	}
+	if (__builtin_expect(!(flags & MSG_OOB), 1))
+		return;
+	saved_errno = errno;
+	ss_unmerge_peer(fd);
+	errno = saved_errno;
 }
 
 /*
- * A send with @flags has returned @n, of no bytes or an error. TCP refuses even to send nothing after a
- * shutdown; and it reports an error of the socket once, where tcp_bpf_sendmsg()
- * leaves it for the next call to report again. Returns what the send returns,
- * with errno and SIGPIPE.
+ * A send with @flags has returned @n, of no bytes or an error. TCP refuses even
+ * to send nothing after a shutdown; and it reports an error of the socket once,
+ * where tcp_bpf_sendmsg() leaves it for the next call to report again. Returns
+ * what the send returns, with errno and SIGPIPE.
  */
 ssize_t ss_oddsend_result(int fd, ssize_t n, int flags);
 

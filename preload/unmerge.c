@@ -12,13 +12,7 @@
 #include "runtime.h"
 #include "unread.h"
 
-/* here: this process has done it to one of its own. Atomic; never reset. */
-static bool here;
-
-bool ss_unmerge_here(void)
-{
-	return __atomic_load_n(&here, __ATOMIC_RELAXED);
-}
+bool ss_unmerged_here;
 
 static bool merges(void)
 {
@@ -80,7 +74,7 @@ bool ss_unmerge(int fd)
 		return true;
 	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
 		return false;
-	__atomic_store_n(&here, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&ss_unmerged_here, true, __ATOMIC_RELAXED);
 	if (!take_out(&key) || is_clean(fd))
 		return true;
 	/* Something came in by TCP just then. */

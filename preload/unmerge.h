@@ -22,8 +22,13 @@ bool ss_unmerge(int fd);
 /* The other end of @fd's connection, before urgent data is sent to it. */
 void ss_unmerge_peer(int fd);
 
-/* Whether this process has done that to one of its sockets. */
-bool ss_unmerge_here(void);
+/* Whether this process has done that to one of its sockets. Never reset. */
+extern bool ss_unmerged_here;
+
+static inline bool ss_unmerge_here(void)
+{
+	return __atomic_load_n(&ss_unmerged_here, __ATOMIC_RELAXED);
+}
 
 /* Whether any process has done that to any socket. */
 bool ss_unmerge_any(void);
