@@ -116,6 +116,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
 	struct ss_blocking b;
+	bool went_on = false;
 	int n, more;
 
 	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd))
@@ -130,12 +131,16 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 			return -1;
 		msgs->msg_len = (unsigned int)len;
 		n = 1;
+		went_on = true;
+		b.signals = ss_signals; /* those before have restarted it */
 	}
-	/* A later one of them was woken for nothing. */
+	/* A later one of them was woken for nothing, or is still to be read. */
 	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
-	    b.signals.all == ss_signals.all &&
-	    !(flags & (MSG_DONTWAIT | MSG_WAITFORONE)) && ss_runtime_is_on() &&
+	    b.signals.all == ss_signals.all && !(flags & MSG_DONTWAIT) &&
+	    (went_on || !(flags & MSG_WAITFORONE)) && ss_runtime_is_on() &&
 	    ss_key_is_tcp(fd)) {
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
 		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,
 				       flags, NULL, true);
 		n += more > 0 ? more : 0;

@@ -325,8 +325,9 @@ int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 	}
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (i = 0; i < n && !(i && has_passed(timeout, &start)); i++) {
-		if ((i || continued) && !(flags & MSG_DONTWAIT) &&
-		    !wait_for_next(fd))
+		if ((i || continued) &&
+		    (flags & MSG_DONTWAIT ? ss_unread_has_error(fd)
+					  : !wait_for_next(fd)))
 			break;
 		len = ss_oddread(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (len < 0)
