@@ -28,8 +28,9 @@ static inline int ss_bpf_obj_get(const char *path)
 	return ss_sys_bpf(BPF_OBJ_GET, &attr);
 }
 
-static inline int ss_bpf_map_update(int map_fd, const void *key,
-				    const void *value, uint64_t flags)
+/* The commands on one element; @value: or the next key, which has its place. */
+static inline int ss_bpf_map_elem(enum bpf_cmd cmd, int map_fd, const void *key,
+				  const void *value, uint64_t flags)
 {
 	union bpf_attr attr;
 
@@ -38,40 +39,29 @@ static inline int ss_bpf_map_update(int map_fd, const void *key,
 	attr.key = (uintptr_t)key;
 	attr.value = (uintptr_t)value;
 	attr.flags = flags;
-	return ss_sys_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	return ss_sys_bpf(cmd, &attr);
+}
+
+static inline int ss_bpf_map_update(int map_fd, const void *key,
+				    const void *value, uint64_t flags)
+{
+	return ss_bpf_map_elem(BPF_MAP_UPDATE_ELEM, map_fd, key, value, flags);
 }
 
 static inline int ss_bpf_map_delete(int map_fd, const void *key)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)key;
-	return ss_sys_bpf(BPF_MAP_DELETE_ELEM, &attr);
+	return ss_bpf_map_elem(BPF_MAP_DELETE_ELEM, map_fd, key, NULL, 0);
 }
 
 static inline int ss_bpf_map_lookup(int map_fd, const void *key, void *value)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)key;
-	attr.value = (uintptr_t)value;
-	return ss_sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+	return ss_bpf_map_elem(BPF_MAP_LOOKUP_ELEM, map_fd, key, value, 0);
 }
 
 /* The key after @key (NULL: the first) into @next; ENOENT: that was the last. */
 static inline int ss_bpf_map_next_key(int map_fd, const void *key, void *next)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)key;
-	attr.next_key = (uintptr_t)next;
-	return ss_sys_bpf(BPF_MAP_GET_NEXT_KEY, &attr);
+	return ss_bpf_map_elem(BPF_MAP_GET_NEXT_KEY, map_fd, key, next, 0);
 }
 
 /* Type and id are at the same place in both. */

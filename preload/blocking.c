@@ -60,15 +60,17 @@ void ss_blocking_is_tcp(int fd)
 				  __ATOMIC_SEQ_CST);
 }
 
-static bool is_blocking_tcp(int fd)
+bool ss_blocking_waits(int fd, int flags)
 {
-	int flags = fcntl(fd, F_GETFL);
+	int status;
 
-	return flags >= 0 && !(flags & O_NONBLOCK) && ss_key_is_tcp(fd);
+	if (flags & MSG_DONTWAIT)
+		return false;
+	status = fcntl(fd, F_GETFL);
+	return status >= 0 && !(status & O_NONBLOCK);
 }
 
-/* Of SO_RCVTIMEO, in nanoseconds; 0: none. */
-static long long timeout_of(int fd)
+long long ss_blocking_timeout(int fd)
 {
 	struct timeval timeout = { 0, 0 };
 	socklen_t len = sizeof(timeout);
@@ -78,7 +80,7 @@ static long long timeout_of(int fd)
 	return timeout.tv_sec * 1000000000LL + timeout.tv_usec * 1000LL;
 }
 
-static long long nsecs_since(const struct timespec *then)
+long long ss_blocking_nsecs_since(const struct timespec *then)
 {
 	struct timespec now;
 
@@ -143,7 +145,7 @@ static int wait_some(int fd, bool more, bool has, long long nsecs)
 
 bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has)
 {
-	long long timeout = timeout_of(fd), left = 0;
+	long long timeout = ss_blocking_timeout(fd), left = 0;
 	int result;
 
 	/* Set by another process: from now on, then. */
@@ -157,7 +159,7 @@ bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has)
 			return false;
 		}
 		if (timeout) {
-			left = timeout - nsecs_since(&b->start);
+			left = timeout - ss_blocking_nsecs_since(&b->start);
 			if (left <= 0) {
 				errno = EAGAIN;
 				return false;
@@ -212,7 +214,8 @@ ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
 	errno = EAGAIN;
 	if (ss_runtime_is_disabled())
 		return -1;
-	if (!renumbered(b, fd) && !is_blocking_tcp(fd)) {
+	if (!renumbered(b, fd) &&
+	    !(ss_blocking_waits(fd, 0) && ss_key_is_tcp(fd))) {
 		errno = EAGAIN;
 		return -1;
 	}

@@ -61,6 +61,15 @@ static inline bool ss_blocking_concerns(ssize_t result, int flags)
 	       !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE));
 }
 
+/* Whether a read of @fd with @flags waits. */
+bool ss_blocking_waits(int fd, int flags);
+
+/* Of @fd's SO_RCVTIMEO, in nanoseconds; 0: none. */
+long long ss_blocking_timeout(int fd);
+
+/* Since @then of CLOCK_MONOTONIC. */
+long long ss_blocking_nsecs_since(const struct timespec *then);
+
 /*
  * Such a read of @fd, which began with @b: goes on as recvmsg(2) of @msg with
  * @flags, if @fd is a blocking TCP socket. Returns the read's result, with

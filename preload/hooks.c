@@ -115,7 +115,10 @@ static void before_dup_onto(int from, int to)
 {
 	int saved_errno = errno;
 
-	if (from != to && fcntl(from, F_GETFD) >= 0) {
+	/* A program without TCP pays nothing for this. */
+	if (from == to || (ss_runtime_is_asleep() && !ss_ownfd_is(to)))
+		return;
+	if (fcntl(from, F_GETFD) >= 0) {
 		if (ss_ownfd_is(to))
 			ss_ownfd_yield(to);
 		ss_reset_before_close(to);

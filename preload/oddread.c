@@ -2,7 +2,6 @@
 #include "oddread.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
@@ -34,14 +33,11 @@ static size_t length_of(const struct msghdr *msg)
 static bool waits_otherwise(int fd, bool waits, short *seen)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI };
-	int offset = -1, msecs = -1;
-	struct timeval timeout = { 0, 0 };
-	socklen_t len = sizeof(offset), timeout_len = sizeof(timeout);
+	long long timeout = ss_blocking_timeout(fd);
+	int msecs = timeout ? (int)(timeout / 1000000) : -1, offset = -1;
+	socklen_t len = sizeof(offset);
 
 	REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len);
-	REAL(getsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &timeout_len);
-	if (timeout.tv_sec || timeout.tv_usec)
-		msecs = (int)(timeout.tv_sec * 1000 + timeout.tv_usec / 1000);
 	poll(&p, 1, offset >= 0 && waits ? msecs : 0);
 	*seen = p.revents;
 	return (offset >= 0 && waits) || p.revents & POLLPRI;
@@ -63,7 +59,7 @@ ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
 
 	if (length_of(msg) || !ss_runtime_is_on() || !ss_key_is_tcp(fd))
 		return 0;
-	waits = !(flags & MSG_DONTWAIT) && !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	waits = ss_blocking_waits(fd, flags);
 	/* Without a peer it is not found any more, and there is an end. */
 	if (ss_key_of_socket(fd, false, &key))
 		flags |= MSG_DONTWAIT;
@@ -106,15 +102,6 @@ static ssize_t read_and_drop(int fd, struct msghdr *msg, size_t len, int flags)
 	return n;
 }
 
-/* Whether a read that waits will be given what is redirected. */
-static bool is_merged_and_blocks(int fd, int flags)
-{
-	struct ss_key key;
-
-	return !(flags & MSG_DONTWAIT) && !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
-	       ss_enroll_is_registered(fd, &key) && !ss_unmerge_is(fd);
-}
-
 /* TCP passes over the bytes; the psock would write them to the caller's. */
 static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 {
@@ -124,7 +111,8 @@ static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 	enum ss_unread where = ss_unread(fd);
 	ssize_t n;
 
-	while (where == SS_UNREAD_NONE && is_merged_and_blocks(fd, flags)) {
+	while (where == SS_UNREAD_NONE && ss_blocking_waits(fd, flags) &&
+	       ss_unmerge_is_not(fd)) {
 		n = ss_recvmsg(fd, &peek, MSG_PEEK);
 		if (n < 0)
 			return n;
@@ -221,14 +209,12 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 {
 	int saved_errno = errno;
 	struct ss_blocking b;
-	struct ss_key key;
 	ssize_t n;
 
 	ss_blocking_begin(&b, fd);
 	n = ss_recvmsg(fd, msg, flags);
-	if (n <= 0 || (size_t)n >= len || flags & MSG_DONTWAIT ||
-	    fcntl(fd, F_GETFL) & O_NONBLOCK ||
-	    !ss_enroll_is_registered(fd, &key) || ss_unmerge_is(fd))
+	if (n <= 0 || (size_t)n >= len || !ss_blocking_waits(fd, flags) ||
+	    !ss_unmerge_is_not(fd))
 		return n;
 	/* What came while there was nothing to return has restarted it. */
 	b.signals = ss_signals;
@@ -241,7 +227,7 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
 {
 	size_t len;
 
-	if (flags & MSG_ERRQUEUE || !ss_runtime_on_for(fd))
+	if (flags & MSG_ERRQUEUE)
 		return ss_recvmsg(fd, msg, flags);
 	len = length_of(msg);
 	if (flags & MSG_OOB)
@@ -281,14 +267,9 @@ ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
 static bool has_passed(const struct timespec *timeout,
 		       const struct timespec *start)
 {
-	struct timespec now;
-
-	if (!timeout)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) * 1000000000LL + now.tv_nsec -
-		       start->tv_nsec >=
-	       timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
+	return timeout &&
+	       ss_blocking_nsecs_since(start) >=
+		       timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
 }
 
 /*
@@ -299,7 +280,7 @@ static bool wait_for_next(int fd)
 {
 	struct ss_blocking b;
 
-	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK)) {
+	if (ss_blocking_waits(fd, 0)) {
 		ss_blocking_begin(&b, fd);
 		if (!ss_blocking_wait(&b, fd, false, true))
 			return false;

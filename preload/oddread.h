@@ -18,7 +18,7 @@ static inline bool ss_oddread_concerns(size_t len, int flags)
 				0);
 }
 
-/* recvmsg(2), of any socket. */
+/* recvmsg(2) of a TCP socket, once ss_runtime_on_for() it. */
 ssize_t ss_oddread(int fd, struct msghdr *msg, int flags);
 
 /* recvmsg(2) has returned @n, more than 0, from the psock. */

@@ -11,41 +11,47 @@
 #include "hooks.h"
 #include "runtime.h"
 
+/* SO_ERROR, which takes it; 0: none. */
+static int error_of(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return error;
+}
+
+static bool is_shut(int fd)
+{
+	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
+	socklen_t len = sizeof(info);
+
+	return !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_state != TCP_ESTABLISHED &&
+	       info.tcpi_state != TCP_CLOSE_WAIT;
+}
+
 static ssize_t send_nothing(int fd, ssize_t n, int flags)
 {
-	int saved_errno = errno;
-	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
-	socklen_t len = sizeof(info), error_len = sizeof(int);
-	int error = 0;
+	int saved_errno = errno, error = 0;
 
-	if (ss_runtime_is_on() && ss_key_is_tcp(fd) &&
-	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) &&
-	    error) {
-		if (error == EPIPE && !(flags & MSG_NOSIGNAL))
-			raise(SIGPIPE);
-		errno = error;
-		return -1;
+	if (ss_runtime_is_on() && ss_key_is_tcp(fd)) {
+		error = error_of(fd);
+		if (!error && is_shut(fd))
+			error = EPIPE;
 	}
-	if (!ss_runtime_is_on() || !ss_key_is_tcp(fd) ||
-	    REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
-	    info.tcpi_state == TCP_ESTABLISHED ||
-	    info.tcpi_state == TCP_CLOSE_WAIT) {
-		errno = saved_errno;
-		return n;
-	}
-	if (!(flags & MSG_NOSIGNAL))
+	if (error == EPIPE && !(flags & MSG_NOSIGNAL))
 		raise(SIGPIPE);
-	errno = EPIPE;
-	return -1;
+	errno = error ? error : saved_errno;
+	return error ? -1 : n;
 }
 
 static void take_error(int fd)
 {
-	int saved_errno = errno, error;
-	socklen_t len = sizeof(error);
+	int saved_errno = errno;
 
 	if (ss_runtime_is_on() && ss_key_is_tcp(fd))
-		REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		error_of(fd);
 	errno = saved_errno;
 }
 

@@ -16,7 +16,6 @@
 static bool used;
 
 enum effect {
-	NONE,
 	UNMERGE,
 	REFUSE,
 	TIMEOUT,
@@ -67,19 +66,6 @@ static bool switches_on(int i, const void *value, socklen_t len)
 	       !(options[i].name == SO_RCVLOWAT && number == 0);
 }
 
-static bool refuses(int i, int fd)
-{
-	struct ss_key key;
-
-	return options[i].effect == REFUSE && ss_enroll_is_registered(fd, &key);
-}
-
-static int refuse(int i)
-{
-	errno = options[i].error;
-	return -1;
-}
-
 /* In the merged queue fewer bytes than that could not be read at all. */
 static void take_back_lowat(int fd)
 {
@@ -92,10 +78,13 @@ int ss_options_set(int fd, int level, int name, const void *value,
 		   socklen_t len)
 {
 	int i = find(level, name), saved_errno, result;
+	struct ss_key key;
 
 	if (i >= 0 && options[i].effect == REFUSE && ss_runtime_on_for(fd) &&
-	    switches_on(i, value, len) && refuses(i, fd))
-		return refuse(i);
+	    switches_on(i, value, len) && ss_enroll_is_registered(fd, &key)) {
+		errno = options[i].error;
+		return -1;
+	}
 	result = REAL(setsockopt)(fd, level, name, value, len);
 	if (i < 0 || result)
 		return result;

@@ -30,8 +30,8 @@ static int ask(const int pair[2], int fd)
 	char message[SS_OWNERS_MANY] = { 0 };
 
 	memcpy(message, &fd, sizeof(fd));
-	if (setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_BPF, &program,
-		       sizeof(program)) ||
+	if (REAL(setsockopt)(pair[1], SOL_SOCKET, SO_ATTACH_BPF, &program,
+			     sizeof(program)) ||
 	    REAL(send)(pair[0], message, sizeof(message), 0) < 0)
 		return SS_OWNERS_MANY;
 	return (int)REAL(recv)(pair[1], message, sizeof(message), 0);
@@ -64,9 +64,9 @@ static void reset_if_unread(int fd)
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
 	/* Once more: who held it as well may have read and closed meanwhile. */
-	if (has_unread(fd) && owners(fd) == 1 && has_unread(fd))
-		REAL(setsockopt)
-	(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	if (!has_unread(fd) || owners(fd) != 1 || !has_unread(fd))
+		return;
+	REAL(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 }
 
 void ss_reset_before_close(int fd)

@@ -10,8 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "../bpf/key.h"
-#include "enroll.h"
+#include "blocking.h"
 #include "hooks.h"
 #include "oddread.h"
 #include "runtime.h"
@@ -46,15 +45,6 @@ static bool wait_for_room(int pipe, unsigned int interruptions)
 			return false;
 	}
 	return true;
-}
-
-/* Whether what splice(2) would wait for may be redirected. */
-static bool is_merged_and_blocks(int fd)
-{
-	struct ss_key key;
-
-	return !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
-	       ss_enroll_is_registered(fd, &key) && !ss_unmerge_is(fd);
 }
 
 /* A full pipe is waited for before the socket is looked at, as splice(2). */
@@ -147,7 +137,7 @@ ssize_t ss_splice(int in, int out, size_t len, unsigned int flags)
 		}
 		switch (ss_unread(in)) {
 		case SS_UNREAD_NONE:
-			if (!is_merged_and_blocks(in))
+			if (!ss_blocking_waits(in, 0) || !ss_unmerge_is_not(in))
 				return REAL(splice)(in, NULL, out, NULL, len,
 						    flags);
 			n = peek(in, &byte, 1, 0);

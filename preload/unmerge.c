@@ -45,6 +45,14 @@ bool ss_unmerge_is(int fd)
 	       !is_merged(&key);
 }
 
+bool ss_unmerge_is_not(int fd)
+{
+	struct ss_key key;
+
+	return ss_enroll_is_registered(fd, &key) &&
+	       (!merges() || is_merged(&key));
+}
+
 static bool take_out(const struct ss_key *key)
 {
 	__atomic_store_n(&ss_runtime.control->unmerged, 1, __ATOMIC_RELAXED);

@@ -36,4 +36,7 @@ bool ss_unmerge_any(void);
 /* Whether @fd is registered, but not merged. */
 bool ss_unmerge_is(int fd);
 
+/* Whether @fd is registered and was not taken out: it may be redirected to. */
+bool ss_unmerge_is_not(int fd);
+
 #endif

@@ -31,9 +31,8 @@ bool ss_unread_has_error(int fd)
 
 static enum ss_unread look(int fd)
 {
-	if (ss_unread_has_error(fd))
-		return SS_UNREAD_TCP;
-	if (REAL(recv)(fd, NULL, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) >= 0)
+	if (ss_unread_has_error(fd) ||
+	    REAL(recv)(fd, NULL, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) >= 0)
 		return SS_UNREAD_TCP;
 	switch (errno) {
 	case EAGAIN:
@@ -45,25 +44,28 @@ static enum ss_unread look(int fd)
 	}
 }
 
+static void set_peek_off(int fd, int offset)
+{
+	REAL(setsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
 /* A peek looks behind SO_PEEK_OFF, and moves it: set to 0 for a while. */
 static int suspend_peek_off(int fd)
 {
-	int offset = -1, zero = 0;
+	int offset = -1;
 	socklen_t len = sizeof(offset);
 
 	if (ss_options_used() &&
 	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) &&
 	    offset >= 0)
-		REAL(setsockopt)
-	(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+		set_peek_off(fd, 0);
 	return offset;
 }
 
 static void restore_peek_off(int fd, int offset)
 {
 	if (offset >= 0)
-		REAL(setsockopt)
-	(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+		set_peek_off(fd, offset);
 }
 
 enum ss_unread ss_unread(int fd)
