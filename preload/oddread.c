@@ -205,16 +205,27 @@ static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
 	}
 }
 
+/*
+ * TCP's queue is read to the end by TCP, unless the read was woken for nothing:
+ * it has gone on without waiting in the kernel.
+ */
 static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 {
 	int saved_errno = errno;
 	struct ss_blocking b;
+	struct ss_key key;
+	bool went_on;
 	ssize_t n;
 
 	ss_blocking_begin(&b, fd);
-	n = ss_recvmsg(fd, msg, flags);
-	if (n <= 0 || (size_t)n >= len || !ss_blocking_waits(fd, flags) ||
-	    !ss_unmerge_is_not(fd))
+	n = REAL(recvmsg)(fd, msg, flags);
+	went_on = ss_blocking_concerns(n, flags);
+	if (went_on)
+		n = ss_blocking_go_on(&b, fd, msg, flags);
+	if (n <= 0 || (size_t)n >= len || !ss_blocking_waits(fd, flags))
+		return n;
+	if (went_on ? !ss_enroll_is_registered(fd, &key)
+		    : !ss_unmerge_is_not(fd))
 		return n;
 	/* What came while there was nothing to return has restarted it. */
 	b.signals = ss_signals;
