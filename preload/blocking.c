@@ -80,6 +80,15 @@ long long ss_blocking_timeout(int fd)
 	return timeout.tv_sec * 1000000000LL + timeout.tv_usec * 1000LL;
 }
 
+bool ss_blocking_hides(int fd)
+{
+	int lowat = 1;
+	socklen_t len = sizeof(lowat);
+
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, &len);
+	return lowat > 1;
+}
+
 long long ss_blocking_nsecs_since(const struct timespec *then)
 {
 	struct timespec now;
@@ -170,6 +179,11 @@ bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has)
 			return true;
 		if (result < 0 && (has || errno != EINTR))
 			return false;
+		/* What is less than SO_RCVLOWAT a signal makes TCP return. */
+		if (result < 0 && !interrupted(b, timeout)) {
+			b->over = true;
+			return true;
+		}
 	}
 }
 
@@ -206,6 +220,22 @@ static ssize_t end_of_number(const struct ss_blocking *b)
 	return -1;
 }
 
+/* Less than SO_RCVLOWAT does not end a wait, but is returned at its end. */
+static ssize_t read_at_last(struct ss_blocking *b, int fd, struct msghdr *msg,
+			    int flags)
+{
+	int why = errno;
+	ssize_t n;
+
+	if (renumbered(b, fd))
+		return end_of_number(b);
+	b->over = true;
+	n = ss_blocking_hides(fd) ? ss_blocking_read(b, fd, msg, flags) : -1;
+	if (n < 0)
+		errno = why;
+	return n;
+}
+
 ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
 			  int flags)
 {
@@ -220,10 +250,11 @@ ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
 		return -1;
 	}
 	do {
+		b->over = false;
 		if (renumbered(b, fd))
 			return end_of_number(b);
 		if (!ss_blocking_wait(b, fd, false, false))
-			return renumbered(b, fd) ? end_of_number(b) : -1;
+			return read_at_last(b, fd, msg, flags);
 		n = ss_blocking_read(b, fd, msg, flags);
 	} while (n < 0 && (errno == EAGAIN || errno == EBADF));
 	return n;

@@ -36,6 +36,7 @@ struct ss_blocking {
 	unsigned char generation;
 	struct ss_signals signals;
 	struct timespec start; /* 0: not noted */
+	bool over; /* ss_blocking_go_on()'s last wait: by a signal or time */
 };
 
 static inline unsigned char ss_blocking_generation(int fd)
@@ -66,6 +67,9 @@ bool ss_blocking_waits(int fd, int flags);
 
 /* Of @fd's SO_RCVTIMEO, in nanoseconds; 0: none. */
 long long ss_blocking_timeout(int fd);
+
+/* Whether bytes may be there though a wait was not ended: SO_RCVLOWAT. */
+bool ss_blocking_hides(int fd);
 
 /* Since @then of CLOCK_MONOTONIC. */
 long long ss_blocking_nsecs_since(const struct timespec *then);

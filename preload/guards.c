@@ -136,9 +136,9 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	}
 	/* A later one of them was woken for nothing, or is still to be read. */
 	if (n > 0 && (unsigned int)n < n_msgs && !timeout &&
-	    b.signals.all == ss_signals.all && !(flags & MSG_DONTWAIT) &&
-	    (went_on || !(flags & MSG_WAITFORONE)) && ss_runtime_is_on() &&
-	    ss_key_is_tcp(fd)) {
+	    !(went_on && b.over) && b.signals.all == ss_signals.all &&
+	    !(flags & MSG_DONTWAIT) && (went_on || !(flags & MSG_WAITFORONE)) &&
+	    ss_runtime_is_on() && ss_key_is_tcp(fd)) {
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		more = ss_oddread_many(fd, msgs + n, n_msgs - (unsigned int)n,

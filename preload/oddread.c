@@ -120,6 +120,8 @@ static ssize_t discard(int fd, struct msghdr *msg, size_t len, int flags)
 	}
 	if (where == SS_UNREAD_PSOCK)
 		return read_and_drop(fd, msg, len, flags & ~MSG_TRUNC);
+	if (flags & MSG_WAITALL && !ss_unmerge_is_not(fd))
+		return read_all(fd, msg, len, flags);
 	return ss_recvmsg(fd, msg, flags);
 }
 
@@ -188,7 +190,7 @@ static size_t waiting(int fd)
 static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
 		    size_t n, size_t len, int flags)
 {
-	bool peek = flags & MSG_PEEK;
+	bool peek = flags & MSG_PEEK, over = false;
 	ssize_t more;
 
 	for (;;) {
@@ -198,9 +200,12 @@ static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
 		more = read_on(b, fd, msg, n, flags);
 		if (more > 0)
 			n = peek ? (size_t)more : n + (size_t)more;
-		if (n >= len || more == 0 || (more < 0 && errno != EAGAIN))
+		if (over || n >= len || more == 0 ||
+		    (more < 0 && errno != EAGAIN))
 			return (ssize_t)n;
-		if ((more < 0 || peek) && !ss_blocking_wait(b, fd, peek, true))
+		if (more < 0 || peek)
+			over = !ss_blocking_wait(b, fd, peek, true);
+		if (over && !ss_blocking_hides(fd))
 			return (ssize_t)n;
 	}
 }
@@ -224,7 +229,7 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 		n = ss_blocking_go_on(&b, fd, msg, flags);
 	if (n <= 0 || (size_t)n >= len || !ss_blocking_waits(fd, flags))
 		return n;
-	if (went_on ? !ss_enroll_is_registered(fd, &key)
+	if (went_on ? b.over || !ss_enroll_is_registered(fd, &key)
 		    : !ss_unmerge_is_not(fd))
 		return n;
 	/* What came while there was nothing to return has restarted it. */

@@ -37,7 +37,8 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   edge_out       edges of "writable": each is tied to an acknowledgement
 #   nothing        reads of no bytes: what wakes them, and what they tell
 #   urgent_ended   FIONREAD across an urgent mark, when both ends have ended
-#   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken
+#   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken, and
+#                  what a stop then makes of it
 #   small, pieces  a pipe's slots are filled in other pieces
 KNOWN = ('ZEROCOPY', 'CORK', 'NAGLE', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
@@ -857,6 +858,8 @@ class Generator:
             self.need(self.into(p).hi == 0)
         if name in ('RCVBUF', 'SNDBUF'):
             self.need(not connected or self.chance(0.3))
+        if name == 'RCVBUF':
+            self.unless('PART_OF_FULL', self.into(p).filled)
         if name in ('RCVLOWAT', 'PEEK_OFF', 'OOBINLINE', 'INQ') or \
                 name.startswith('TIMESTAMP'):
             flow = self.into(p)
@@ -939,6 +942,8 @@ class Generator:
                                  'readv 30', 'recv 0'))
             if flow.hi:
                 flow.lo = 0
+            if timed:
+                self.emit('pause 150')  # it may be over before the alarm
         self.quiet()
         if self.chance(0.5):
             self.do(p, 'signals')
@@ -949,6 +954,8 @@ class Generator:
             self.need(self.chance(0.5))
         self.need(not any(o.messages for o in p.ops.values()))
         self.unless('STOPPED_TIMED', p.rcvtimeo and any(
+            o.kind == 'read' for o in p.ops.values()))
+        self.unless('LOWAT_BLOCKED', p.lowat > 1 and any(
             o.kind == 'read' for o in p.ops.values()))
         self.unless('STOPPED_TIMED', p.ops and any(
             f'{p.name} start' in line and 'recvmmsg' in line
