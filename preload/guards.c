@@ -52,8 +52,8 @@ static bool may_cross(int fd, int flags)
 
 static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 {
-	const struct msghdr msg = { .msg_iov = (struct iovec *)iov,
-				    .msg_iovlen = n_iov };
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+			      .msg_iovlen = n_iov };
 
 	return n > 0 ? ss_oddread_across(fd, &msg, n) : n;
 }

@@ -167,15 +167,28 @@ static size_t remainder_of(const struct msghdr *from, size_t done,
 	return n;
 }
 
-/* One more piece: what came after @n bytes, or all again for a peek. */
-static ssize_t read_on(const struct ss_blocking *b, int fd,
-		       const struct msghdr *msg, size_t n, int flags)
+/*
+ * One more piece: what came after @n bytes, or all again for a peek. Control
+ * messages, of @room bytes at most, are those of the last piece, as on TCP.
+ */
+static ssize_t read_on(const struct ss_blocking *b, int fd, struct msghdr *msg,
+		       size_t n, int flags, size_t room)
 {
 	struct iovec iov[msg->msg_iovlen];
 	struct msghdr rest = { .msg_iov = iov };
+	ssize_t more;
 
 	rest.msg_iovlen = remainder_of(msg, flags & MSG_PEEK ? 0 : n, iov);
-	return ss_blocking_read(b, fd, &rest, flags & ~MSG_WAITALL);
+	if (room) {
+		rest.msg_control = msg->msg_control;
+		rest.msg_controllen = room;
+	}
+	more = ss_blocking_read(b, fd, &rest, flags & ~MSG_WAITALL);
+	if (more > 0 && room) {
+		msg->msg_controllen = rest.msg_controllen;
+		msg->msg_flags = rest.msg_flags;
+	}
+	return more;
 }
 
 static size_t waiting(int fd)
@@ -187,8 +200,8 @@ static size_t waiting(int fd)
 	return (size_t)bytes;
 }
 
-static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
-		    size_t n, size_t len, int flags)
+static ssize_t fill(struct ss_blocking *b, int fd, struct msghdr *msg, size_t n,
+		    size_t len, int flags, size_t room)
 {
 	bool peek = flags & MSG_PEEK, over = false;
 	ssize_t more;
@@ -197,7 +210,7 @@ static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
 		/* That is for the next call to report. */
 		if (ss_unread_has_ended(fd) && waiting(fd) <= (peek ? n : 0))
 			return (ssize_t)n;
-		more = read_on(b, fd, msg, n, flags);
+		more = read_on(b, fd, msg, n, flags, room);
 		if (more > 0)
 			n = peek ? (size_t)more : n + (size_t)more;
 		if (over || n >= len || more == 0 ||
@@ -216,6 +229,7 @@ static ssize_t fill(struct ss_blocking *b, int fd, const struct msghdr *msg,
  */
 static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 {
+	size_t room = msg->msg_controllen;
 	int saved_errno = errno;
 	struct ss_blocking b;
 	struct ss_key key;
@@ -234,7 +248,7 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 		return n;
 	/* What came while there was nothing to return has restarted it. */
 	b.signals = ss_signals;
-	n = fill(&b, fd, msg, (size_t)n, len, flags);
+	n = fill(&b, fd, msg, (size_t)n, len, flags, room);
 	errno = saved_errno;
 	return n;
 }
@@ -264,7 +278,7 @@ ssize_t ss_oddread(int fd, struct msghdr *msg, int flags)
  * A socket that was taken out of merging may have bytes in both queues, and a
  * read ends between them; its reader might take that for all there is.
  */
-ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
+ssize_t ss_oddread_across(int fd, struct msghdr *msg, ssize_t n)
 {
 	int saved_errno = errno, at_mark = 0;
 	struct ss_blocking b;
@@ -275,7 +289,7 @@ ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n)
 	if ((size_t)n < length_of(msg) &&
 	    !REAL(ioctl)(fd, SIOCATMARK, &at_mark) && !at_mark &&
 	    !ss_unread_has_ended(fd) && ss_unread(fd) == SS_UNREAD_TCP)
-		more = read_on(&b, fd, msg, (size_t)n, 0);
+		more = read_on(&b, fd, msg, (size_t)n, 0, 0);
 	errno = saved_errno;
 	return more > 0 ? n + more : n;
 }

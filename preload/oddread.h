@@ -22,7 +22,7 @@ static inline bool ss_oddread_concerns(size_t len, int flags)
 ssize_t ss_oddread(int fd, struct msghdr *msg, int flags);
 
 /* recvmsg(2) has returned @n, more than 0, from the psock. */
-ssize_t ss_oddread_across(int fd, const struct msghdr *msg, ssize_t n);
+ssize_t ss_oddread_across(int fd, struct msghdr *msg, ssize_t n);
 
 /* recvmmsg(2) of a TCP socket; @continued: some messages were read. */
 int ss_oddread_many(int fd, struct mmsghdr *msgs, unsigned int n, int flags,

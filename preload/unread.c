@@ -155,25 +155,36 @@ int ss_unread_by_tcp(int fd)
 	return -1;
 }
 
-/* tcp_bpf_ioctl() counts the psock's queue only. */
-static bool sees_psock_only(int fd, int bytes)
+static void add_by_tcp(int fd, int *bytes)
 {
-	/* After a reset a socket is not found in the map. */
-	return ss_unmerge_is(fd) || (!bytes && ss_unread(fd) == SS_UNREAD_TCP);
+	int by_tcp = ss_unread_by_tcp(fd);
+
+	if (by_tcp < 0)
+		by_tcp = peek_all(fd);
+	if (by_tcp > 0)
+		*bytes += by_tcp;
 }
 
+/* tcp_bpf_ioctl() counts the psock's queue only. */
 void ss_unread_complete(int fd, int *bytes)
 {
-	int saved_errno = errno, by_tcp;
+	int saved_errno = errno;
 
-	if (ss_unmerge_any() && ss_key_is_tcp(fd) &&
-	    sees_psock_only(fd, *bytes)) {
-		by_tcp = ss_unread_by_tcp(fd);
-		if (by_tcp < 0)
-			by_tcp = peek_all(fd);
-		if (by_tcp > 0)
-			*bytes += by_tcp;
+	if (*bytes ? !ss_unmerge_any() : !ss_runtime_is_on())
+		return;
+	if (!ss_key_is_tcp(fd))
+		goto out;
+	/* After a reset a socket is not found in the map. */
+	if (ss_unmerge_is(fd)) {
+		add_by_tcp(fd, bytes);
+		goto out;
 	}
+	/* What was there before accept(2) is merged by the first look at it. */
+	if (!*bytes && ss_unread(fd) == SS_UNREAD_TCP)
+		add_by_tcp(fd, bytes);
+	else if (!*bytes)
+		REAL(ioctl)(fd, FIONREAD, bytes);
+out:
 	errno = saved_errno;
 }
 

@@ -775,6 +775,8 @@ class Generator:
             if e and getattr(e, 'exclusive', False):
                 raise Skip
             self.unless('EDGE_OUT', edge and 'OUT' in events)
+            if p.wr_shut:
+                self.quiet()  # the acknowledgement of a FIN is an edge
             self.do(p, f'epoll_{"mod" if e else "add"} {words}')
             p.epoll = Epoll(events, edge, oneshot)
             p.epoll.exclusive = exclusive
@@ -800,6 +802,11 @@ class Generator:
 
     # -- asking ---------------------------------------------------------
 
+    def urgent_ended(self, p):
+        flow = self.into(p)
+        return 'URGENT_ENDED' in self.without and flow.urgent and \
+            (p.wr_shut or flow.fin)
+
     def ask(self, p):
         self.need(p.usable())
         self.before_look(p)
@@ -808,7 +815,7 @@ class Generator:
                          'sockatmark', 'SIOCOUTQ', 'get', 'get')
         if what == 'FIONREAD':
             self.need(not flow.filled)
-            self.unless('URGENT_ENDED', flow.urgent and (p.wr_shut or flow.fin))
+            self.need(not self.urgent_ended(p))
             self.do(p, 'ioctl FIONREAD')
         elif what == 'SIOCATMARK':
             self.do(p, 'ioctl SIOCATMARK')
@@ -936,14 +943,13 @@ class Generator:
         else:
             self.need(timed or how == 'norestart' or
                       (p.rcvtimeo and how == 'restart'))
-            self.do(p, 'alarm 100')
+            self.do(p, 'alarm 150')
             self.do(p, self.pick('recv 100', 'read 10', 'recvmsg 50',
                                  'recv 50 WAITALL', 'recv 10 PEEK',
-                                 'readv 30', 'recv 0'))
+                                 'readv 30'))
             if flow.hi:
                 flow.lo = 0
-            if timed:
-                self.emit('pause 150')  # it may be over before the alarm
+            self.emit('pause 200')  # it may be over before the alarm
         self.quiet()
         if self.chance(0.5):
             self.do(p, 'signals')
@@ -1198,7 +1204,8 @@ class Generator:
                     self.ending:
                 continue
             self.before_look(p)
-            self.lines.append(f'{p.name} ioctl FIONREAD')
+            if not self.urgent_ended(p):
+                self.lines.append(f'{p.name} ioctl FIONREAD')
             self.lines.append(f'{p.name} read_all 10')
         for p in (self.a, self.b):
             if p.alive and self.chance(0.7):
