@@ -668,7 +668,8 @@ class Generator:
         self.need(thread not in p.ops, not p.murky, not flow.urgent)
         if about.kind == 'read':
             self.need(flow.exact())
-            self.unless('LOWAT_BLOCKED', p.lowat > about.want)
+            self.unless('LOWAT_BLOCKED', p.lowat > about.want or
+                        (p.lowat > 1 and 'splice' in text))
             self.unless('ASYNC_WAITALL', p.owner)
         self.do(p, f'start{thread} {text}')
         p.ops[thread] = about
@@ -1094,6 +1095,7 @@ class Generator:
         if what == 'read':
             n = self.amount(flow)
             self.need(n > 0, self.readable(p, p.lowat) is True)
+            self.unless('PART_OF_FULL', flow.filled)
             self.before_look(p)
             self.do(p, f'{how}_read {n}')
             self.take(flow, n)
