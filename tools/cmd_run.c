@@ -14,47 +14,12 @@
 #include <unistd.h>
 
 #include "command.h"
-
-#ifndef SS_LIBDIR
-#define SS_LIBDIR "/usr/local/lib/sockshunt" /* set by the Makefile */
-#endif
-#define SHIM "libsockshunt.so"
+#include "shim.h"
 
 static const struct option options[] = {
 	{ "conf", required_argument, NULL, 'c' },
 	{ 0 },
 };
-
-/* In the build tree the shim is beside us; else where it was installed. */
-static int find_shim(char path[PATH_MAX])
-{
-	static const char *const places[] = { "../preload/",
-					      "../lib/sockshunt/" };
-	char self[PATH_MAX], beside[PATH_MAX + 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash)
-			slash[1] = '\0';
-		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-			snprintf(beside, sizeof(beside), "%s%s" SHIM, self,
-				 places[i]);
-			if (!access(beside, R_OK) && realpath(beside, path))
-				return 0;
-		}
-	}
-	snprintf(path, PATH_MAX, "%s/%s", SS_LIBDIR, SHIM);
-	if (!access(path, R_OK))
-		return 0;
-	ss_log(SS_LOG_ERROR,
-	       "cannot find %s: neither built nor installed in "
-	       "%s",
-	       SHIM, SS_LIBDIR);
-	return -1;
-}
 
 /* As execvp(3) would find it. */
 static int find_program(const char *name, char path[PATH_MAX])
@@ -136,20 +101,6 @@ static void warn_if_static(const char *path)
 	close(fd);
 }
 
-static int preload(const char *shim)
-{
-	const char *old = getenv("LD_PRELOAD");
-	char *value;
-
-	if (!old || !*old)
-		return setenv("LD_PRELOAD", shim, 1);
-	if (strstr(old, SHIM))
-		return 0; /* run inside run */
-	if (asprintf(&value, "%s:%s", shim, old) < 0)
-		return -1;
-	return setenv("LD_PRELOAD", value, 1);
-}
-
 int cmd_run(int argc, char **argv)
 {
 	char shim[PATH_MAX], program[PATH_MAX], conf_path[PATH_MAX];
@@ -173,8 +124,14 @@ int cmd_run(int argc, char **argv)
 		       strerror(errno));
 		return EXIT_FAILED;
 	}
-	if (refuse_privileged(program) || find_shim(shim))
+	if (refuse_privileged(program))
 		return EXIT_FAILED;
+	if (find_shim(shim)) {
+		ss_log(SS_LOG_ERROR,
+		       "cannot find " SHIM ": not built, nor installed as %s",
+		       shim);
+		return EXIT_FAILED;
+	}
 	warn_if_static(program);
 	/* Absolute, for programs that change their directory. */
 	if (!file)

@@ -2,12 +2,13 @@
 /* sockshunt status: what is loaded, and every counter. */
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "../bpf/loader.h"
 #include "command.h"
+#include "findings.h"
+#include "text.h"
 
 struct status {
 	const struct ss_conf *conf;
@@ -31,29 +32,16 @@ static const char *const result_names[] = {
 	[SS_PINS_BROKEN] = "incomplete",
 };
 
-static void print_json_string(const char *s)
-{
-	putchar('"');
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			printf("\\%c", *s);
-		else if ((unsigned char)*s < ' ')
-			printf("\\u%04x", *s);
-		else
-			putchar(*s);
-	}
-	putchar('"');
-}
-
-static void json_member(const char *name, const char *value)
+static void json_member(const char *name, const char *value, size_t max)
 {
 	printf(", \"%s\": ", name);
-	print_json_string(value);
+	put_json(value, max);
 }
 
 static void print_json_loaded(const struct status *s)
 {
 	const struct ss_control *c = s->pins.control;
+	struct finding f;
 
 	printf(", \"abi\": %u, \"sockhash_id\": %u, \"entries\": %u, "
 	       "\"max_entries\": %u, \"draining\": %s",
@@ -61,16 +49,16 @@ static void print_json_loaded(const struct status *s)
 	       c->state == SS_STATE_DRAINING ? "true" : "false");
 	printf(", \"loaded_at\": %llu, \"loader_pid\": %u, \"loader_uid\": %u",
 	       (unsigned long long)c->loaded_at, c->loader_pid, c->loader_uid);
-	json_member("loader_version", c->loader_version);
+	json_member("loader_version", c->loader_version,
+		    sizeof(c->loader_version));
 	printf(", \"custom_object\": %s",
 	       c->flags & SS_CUSTOM ? "true" : "false");
-	json_member("cgroup_path", c->cgroup_path);
-	printf(", \"self_test\": {\"usecs\": %u, \"merged_queue\": %s, "
-	       "\"charges_receiver\": %s, \"netns_cookie\": %s",
-	       c->self_test_usecs, c->flags & SS_MERGED ? "true" : "false",
-	       c->flags & SS_COUNT_BYTES ? "false" : "true",
-	       c->flags & SS_NETNS_INODE ? "false" : "true");
-	json_member("not_merged_because", c->merge_reason);
+	json_member("cgroup_path", c->cgroup_path, sizeof(c->cgroup_path));
+	printf(", \"self_test\": {\"usecs\": %u", c->self_test_usecs);
+	for (size_t i = 0; get_finding(c, i, &f); i++)
+		printf(", \"%s\": %s", f.key, f.good ? "true" : "false");
+	json_member("not_merged_because", c->merge_reason,
+		    sizeof(c->merge_reason));
 	printf("}, \"counters\": {");
 #define PRINT_JSON(name, text)                                                 \
 	printf("%s\"" #name "\": %llu",                                        \
@@ -84,44 +72,40 @@ static void print_json_loaded(const struct status *s)
 static void print_json(const struct status *s)
 {
 	printf("{\"version\": \"%s\"", SS_VERSION);
-	json_member("pin_path", s->conf->pin_path);
-	json_member("state", result_names[s->result]);
+	json_member("pin_path", s->conf->pin_path, SIZE_MAX);
+	json_member("state", result_names[s->result], SIZE_MAX);
 	if (s->result == SS_PINS_OK)
 		print_json_loaded(s);
 	else
-		json_member("reason", s->why);
+		json_member("reason", s->why, sizeof(s->why));
 	puts("}");
 }
 
-static void print_line(const char *name, const char *value)
+static void print_line(const char *name, const char *value, size_t max)
 {
-	printf("%-16s%s\n", name, value);
+	printf("%-16s", name);
+	put_text(value, max);
+	putchar('\n');
 }
 
 static void print_loaded(const struct status *s)
 {
 	const struct ss_control *c = s->pins.control;
-	time_t loaded_at = (time_t)c->loaded_at;
-	char when[64] = "?";
+	struct finding f;
+	char line[256];
 
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S",
-		 localtime(&loaded_at));
-	printf("%-16sversion %s (ABI %u), by pid %u (uid %u), %s\n", "loaded",
-	       c->loader_version, c->abi, c->loader_pid, c->loader_uid, when);
+	describe_load(c, line, sizeof(line));
+	print_line("loaded", line, sizeof(line));
 	printf("%-16s%s\n", "object",
 	       c->flags & SS_CUSTOM ? "custom (bpf_program_path)" : "built in");
 	print_line("cgroup",
-		   c->cgroup_path[0] ? c->cgroup_path : "not attached");
+		   c->cgroup_path[0] ? c->cgroup_path : "not attached",
+		   sizeof(c->cgroup_path));
 	printf("%-16s%u of %u entries used%s\n", "sockhash", s->entries,
 	       s->max_entries,
 	       c->state == SS_STATE_DRAINING ? " (draining)" : "");
-	printf("%-16s%s%s\n", "one queue",
-	       c->flags & SS_MERGED ? "yes (sk_skb attached)" : "no: ",
-	       c->flags & SS_MERGED ? "" : c->merge_reason);
-	print_line("receiver pays",
-		   c->flags & SS_COUNT_BYTES
-			   ? "no: redirected bytes are counted by the sender"
-			   : "yes");
+	for (size_t i = 0; get_finding(c, i, &f); i++)
+		print_line(f.name, f.text, sizeof(f.text));
 	printf("\n");
 #define PRINT(name, text)                                                      \
 	printf("%12llu  %-30s %s\n", (unsigned long long)s->counters.name,     \
@@ -132,11 +116,11 @@ static void print_loaded(const struct status *s)
 
 static void print_text(const struct status *s)
 {
-	print_line("pins", s->conf->pin_path);
+	print_line("pins", s->conf->pin_path, SIZE_MAX);
 	if (s->result == SS_PINS_OK)
 		print_loaded(s);
 	else
-		printf("%-16s%s\n", result_names[s->result], s->why);
+		print_line(result_names[s->result], s->why, sizeof(s->why));
 }
 
 int cmd_status(int argc, char **argv)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Where the shim is, and how it gets into a program. */
+#ifndef SOCKSHUNT_SHIM_H
+#define SOCKSHUNT_SHIM_H
+
+#include <limits.h>
+
+#define SHIM "libsockshunt.so"
+
+/* The shim's absolute path; with -1, where it should have been installed. */
+int find_shim(char path[PATH_MAX]);
+
+/* Puts @shim before what LD_PRELOAD names already. Returns 0, or -1. */
+int preload(const char *shim);
+
+#endif
