@@ -21,7 +21,6 @@
 #include "object.h"
 #include "sysbpf.h"
 
-#define BPFFS	       "/sys/fs/bpf" /* where every tool expects it */
 #define LOCK_WAIT_SECS 10
 
 #define NEW_CONTROL SS_MAP_CONTROL "_new" /* until its access is set */
@@ -33,7 +32,7 @@ static const char *const pin_names[] = {
 };
 #define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
 
-static bool is_bpffs(const char *path)
+bool ss_is_bpffs(const char *path)
 {
 	struct statfs st;
 
@@ -43,12 +42,12 @@ static bool is_bpffs(const char *path)
 /* As bpftool and tc do: the usual place is mounted on first use. */
 static void mount_bpffs_for(const char *pin_path)
 {
-	size_t len = strlen(BPFFS);
+	size_t len = strlen(SS_BPFFS);
 
-	if (strncmp(pin_path, BPFFS "/", len + 1) || is_bpffs(BPFFS))
+	if (strncmp(pin_path, SS_BPFFS "/", len + 1) || ss_is_bpffs(SS_BPFFS))
 		return;
-	if (!mount("bpf", BPFFS, "bpf", 0, "mode=0755"))
-		ss_log(SS_LOG_INFO, "mounted a BPF file system at " BPFFS);
+	if (!mount("bpf", SS_BPFFS, "bpf", 0, "mode=0755"))
+		ss_log(SS_LOG_INFO, "mounted a BPF file system at " SS_BPFFS);
 }
 
 /*
@@ -89,13 +88,13 @@ again:
 			 strerror(errno));
 		return -1;
 	}
-	if (!is_bpffs(dir)) {
+	if (!ss_is_bpffs(dir)) {
 		if (made)
 			rmdir(dir);
 		snprintf(why, why_size,
 			 "pin_path %s is not on a BPF file system (mount -t "
 			 "bpf -o mode=0755 bpf %s)",
-			 dir, BPFFS);
+			 dir, SS_BPFFS);
 		return -1;
 	}
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -129,6 +128,16 @@ again:
 		goto again;
 	}
 	return fd;
+}
+
+int ss_check_pin_path(const char *dir, char *why, size_t why_size)
+{
+	int fd = lock_pin_path(dir, false, why, why_size);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
 }
 
 static int remove_pins(const char *dir)

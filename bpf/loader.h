@@ -10,6 +10,7 @@
 #define SOCKSHUNT_LOADER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "../conf/conf.h"
 #include "abi.h"
@@ -18,6 +19,16 @@
 #ifndef SS_VERSION
 #define SS_VERSION "0.1.0"
 #endif
+
+#define SS_BPFFS "/sys/fs/bpf" /* where every tool expects it */
+
+bool ss_is_bpffs(const char *path);
+
+/*
+ * Whether a load could use @dir, which exists. Returns 0, or -1 with one line
+ * in @why. Waits for another loader, as loading does.
+ */
+int ss_check_pin_path(const char *dir, char *why, size_t why_size);
 
 /*
  * Makes sure that the maps and programs of @conf are pinned at its pin_path:

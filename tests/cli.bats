@@ -101,7 +101,7 @@ calls() {
 	for option in -h --help; do
 		tries "$SOCKSHUNT" "$option"
 		[[ $status -eq 0 && -z $stderr ]]
-		for name in "${COMMANDS[@]}"; do
+		for name in "${COMMANDS[@]}" doctor; do
 			[[ $output == *"sockshunt $name "* ]]
 		done
 		for name in CONF LOG LOG_FILE DISABLE; do
@@ -148,6 +148,12 @@ calls() {
 		unload now
 		unload --json
 		unload -c
+		doctor -x
+		doctor now
+		doctor --force
+		doctor -c
+		doctor-echo
+		doctor-echo here
 		status -x
 		status --xml
 		status --force

@@ -20,6 +20,8 @@ int cmd_run(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_unload(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_echo(int argc, char **argv);
 
 /*
  * Reads the configuration: @file, or, if that is NULL, what ss_conf_file()

@@ -35,6 +35,18 @@ int find_shim(char path[PATH_MAX])
 	return access(path, R_OK);
 }
 
+int find_loader(char path[PATH_MAX])
+{
+	char shim[PATH_MAX];
+	int dir;
+
+	find_shim(shim);
+	dir = (int)(strrchr(shim, '/') - shim);
+	if (snprintf(path, PATH_MAX, "%.*s/%s", dir, shim, LOADER) >= PATH_MAX)
+		return -1;
+	return access(path, X_OK);
+}
+
 int preload(const char *shim)
 {
 	const char *old = getenv("LD_PRELOAD");

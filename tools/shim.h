@@ -5,10 +5,14 @@
 
 #include <limits.h>
 
-#define SHIM "libsockshunt.so"
+#define SHIM   "libsockshunt.so"
+#define LOADER "sockshunt-loader" /* in the same directory */
 
 /* The shim's absolute path; with -1, where it should have been installed. */
 int find_shim(char path[PATH_MAX]);
+
+/* The same for the loader that the shim would start; -1 with errno. */
+int find_loader(char path[PATH_MAX]);
 
 /* Puts @shim before what LD_PRELOAD names already. Returns 0, or -1. */
 int preload(const char *shim);

@@ -22,6 +22,9 @@ static const struct command commands[] = {
 	  "remove what was loaded and pinned" },
 	{ "status", cmd_status, "[-c FILE] [-j|--json]",
 	  "show what is loaded, and every counter" },
+	{ "doctor", cmd_doctor, "[-c FILE] [-j|--json]",
+	  "tell whether a connection would be accelerated, and why not" },
+	{ "doctor-echo", cmd_echo, "ADDRESS", NULL }, /* doctor's own */
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -31,16 +34,20 @@ static void print_help(FILE *to)
 	      "Makes TCP between programs on this host as cheap as the kernel "
 	      "allows.\n\n",
 	      to);
-	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(to, "  sockshunt %s %s\n        %s\n", commands[i].name,
-			commands[i].arguments, commands[i].help);
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		if (commands[i].help)
+			fprintf(to, "  sockshunt %s %s\n        %s\n",
+				commands[i].name, commands[i].arguments,
+				commands[i].help);
+	}
 	fputs("\n  -c FILE     configuration; default $SOCKSHUNT_CONF, else "
 	      "/etc/sockshunt.ini\n"
 	      "  -h, --help  this text\n"
 	      "  --version   the version\n\n"
 	      "Environment: SOCKSHUNT_CONF, SOCKSHUNT_LOG (off, error, warn, "
 	      "info, debug),\nSOCKSHUNT_LOG_FILE, SOCKSHUNT_DISABLE=1.\n"
-	      "Exit status: 0 done, 1 failed, 2 usage.\n",
+	      "Exit status: 0 done, 1 failed (doctor: not accelerated), 2 "
+	      "usage.\n",
 	      to);
 }
 

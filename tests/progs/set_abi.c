@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * set_abi CONTROL_PIN ABI: makes a pinned control map look as if another
- * version had loaded it.
+ * set_abi CONTROL_PIN ABI [VERSION]: makes a pinned control map look as if
+ * another version had loaded it.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "../../bpf/abi.h"
@@ -15,8 +16,9 @@ int main(int argc, char **argv)
 	struct ss_control *control;
 	int fd;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s CONTROL_PIN ABI\n", argv[0]);
+	if (argc < 3) {
+		fprintf(stderr, "usage: %s CONTROL_PIN ABI [VERSION]\n",
+			argv[0]);
 		return 2;
 	}
 	fd = ss_bpf_obj_get(argv[1]);
@@ -31,5 +33,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	control->abi = (__u32)atoi(argv[2]);
+	if (argc > 3)
+		memcpy(control->loader_version, argv[3],
+		       strnlen(argv[3], sizeof(control->loader_version)));
 	return 0;
 }
