@@ -26,6 +26,19 @@ fail_with() {
 	return 1
 }
 
+# pin_at DIRECTORY: instead of the test's own.
+pin_at() {
+	PINS=$1
+	configure
+}
+
+# begin: a program with a connection, for the test to talk to.
+begin() {
+	coproc ENDS { exec "${SHIMMED[@]}" "$BIN/twoends" 3>&-; }
+	SERVERS+=("$ENDS_PID")
+	read -r -t 10 _ <&"${ENDS[0]}"
+}
+
 # examine [PREFIX...]: runs it; the JSON is in JSON.
 examine() {
 	run --separate-stderr "$@" "$SOCKSHUNT" doctor --json
@@ -229,8 +242,7 @@ break_it() {
 }
 
 @test "doctor: pin_path is not on a BPF file system" {
-	PINS=$BATS_TEST_TMPDIR/ordinary
-	configure
+	pin_at "$BATS_TEST_TMPDIR/ordinary"
 	examine
 	fails_for bpffs pins
 	check FAIL bpffs "not on a BPF file system"
@@ -249,8 +261,7 @@ break_it() {
 		! grep " /sys/fs/bpf bpf " /proc/mounts >&2 || exit 3
 		exit $status'
 
-	PINS=/sys/fs/bpf/sockshunt-none
-	configure
+	pin_at /sys/fs/bpf/sockshunt-none
 	examine unshare -m sh -c "$gone" sh
 	fails_for
 	check note bpffs "none at /sys/fs/bpf"
@@ -267,8 +278,7 @@ break_it() {
 	mkdir "$dir"
 	mount -t bpf bpf "$dir"
 	MOUNTED+=("$dir")
-	PINS=$dir/pins
-	configure
+	pin_at "$dir/pins"
 	mount -o remount,ro "$dir"
 	examine
 	fails_for bpffs pins
@@ -288,9 +298,7 @@ break_it() {
 
 @test "doctor: a full map, and one that is nearly full" {
 	configure 'sockhash_max_entries = 20'
-	coproc ENDS { exec "${SHIMMED[@]}" "$BIN/twoends" 3>&-; }
-	SERVERS+=("$ENDS_PID")
-	read -r -t 10 _ <&"${ENDS[0]}"
+	begin
 	examine
 	fails_for
 	check ok sockhash "2 of 20 entries"
@@ -329,10 +337,10 @@ break_it() {
 	fails_for
 	check note "other users" "sk_msg program 'their_msg' (id "
 	check note "other users" "sockmap 'their_map' (id "
-	check note "other users" "held by process $SERVER (sockmap_user)"
+	check note "other users" "held by process ${SERVERS[-1]} (sockmap_user)"
 	advises "other users" EBUSY
-	kill "$SERVER"
-	wait "$SERVER" || true
+	kill "${SERVERS[-1]}"
+	wait "${SERVERS[-1]}" || true
 	examine
 	check ok "other users"
 }
