@@ -6,6 +6,7 @@
 # from TCP_INFO, so acceleration is seen even where our counters are not.
 
 load helpers
+load twoends
 
 SHIMMED=(env "LD_PRELOAD=$SHIM")
 
@@ -18,31 +19,6 @@ teardown() {
 	end_servers
 	remove_cgroup
 	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
-}
-
-fail_with() {
-	printf '%s\n' "$@" "exit: ${status-}" "output: ${output-}" \
-		"error: ${stderr-}" >&2
-	return 1
-}
-
-# succeeds COMMAND...: without a word on standard error.
-succeeds() {
-	run --separate-stderr "$@"
-	[[ $status -eq 0 && -z $stderr ]] || fail_with "expected success: $*"
-}
-
-# says WHAT: standard error was one line of ours with WHAT in it.
-says() {
-	[[ $stderr == sockshunt\[*\]:*"$1"* && $stderr != *$'\n'* ]] ||
-		fail_with "expected one line: $1"
-}
-
-# refuses WHAT COMMAND...: exit status 1, and one line with WHAT in it.
-refuses() {
-	run --separate-stderr "${@:2}"
-	[[ $status -eq 1 && -z $output ]] || fail_with "expected refusal: ${*:2}"
-	says "$1"
 }
 
 # status_of FILTER: what jq finds in the status.
@@ -77,48 +53,6 @@ nothing_is_left() {
 pin_at() {
 	PINS=$1
 	configure "${@:2}"
-}
-
-# exchange [PREFIX...]: a program that is client and server; its bytes always
-# arrive. was_redirected and was_plain say how they have come.
-exchange() {
-	run --separate-stderr "$@" "$BIN/twoends" <<<$'send 5000\nread\ntcp'
-	[[ $status -eq 0 && $output == $'ready\nsent\nread 10000\ntcp '* ]] ||
-		fail_with "bytes were lost"
-}
-
-was_redirected() {
-	[[ $output == *$'\ntcp 0' ]] || fail_with "expected redirection"
-}
-
-was_plain() {
-	[[ $output == *$'\ntcp 10000' ]] || fail_with "expected plain TCP"
-}
-
-is_quiet() {
-	[[ -z $stderr ]] || fail_with "expected no line"
-}
-
-# begin [PREFIX...]: the same, but doing what ask says, one line at a time;
-# standard error goes to the file ERRORS.
-begin() {
-	ERRORS=$BATS_TEST_TMPDIR/errors
-	coproc ENDS { exec "$@" "$BIN/twoends" 2>"$ERRORS" 3>&-; }
-	SERVERS+=("$ENDS_PID")
-	hear ready
-}
-
-hear() {
-	local answer=
-
-	read -r -t 10 answer <&"${ENDS[0]}" || true
-	[[ $answer == "$1" ]] ||
-		fail_with "expected $1, not $answer" "$(cat "$ERRORS")"
-}
-
-ask() { # LINE ANSWER
-	echo "$1" >&"${ENDS[1]}"
-	hear "$2"
 }
 
 # own_cgroup NAME [LINE...]: makes it, for cgroup_path and the prefix IN_CGROUP.
@@ -474,6 +408,7 @@ refuses_object() {
 	configure "bpf_program_path = $1"
 	refuses "$1" "$SOCKSHUNT" load
 	says "bpf_program_path: $2"
+	# shellcheck disable=SC2154 # run sets it
 	[[ $stderr != *"Unknown error"* ]] || fail_with "expected the reason"
 	is_state "not loaded"
 	has_pins ""

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# What suites share that run twoends, a program that is client and server, and
+# count what is said to standard error.
+# shellcheck shell=bash
+
+fail_with() {
+	printf '%s\n' "$@" "exit: ${status-}" "output: ${output-}" \
+		"error: ${stderr-}" >&2
+	return 1
+}
+
+# succeeds COMMAND...: without a word on standard error.
+succeeds() {
+	run --separate-stderr "$@"
+	[[ $status -eq 0 && -z $stderr ]] || fail_with "expected success: $*"
+}
+
+# shellcheck disable=SC2154 # run sets stderr
+# says WHAT: standard error was one line of ours with WHAT in it.
+says() {
+	[[ $stderr == sockshunt\[*\]:*"$1"* && $stderr != *$'\n'* ]] ||
+		fail_with "expected one line: $1"
+}
+
+# refuses WHAT COMMAND...: exit status 1, and one line with WHAT in it.
+refuses() {
+	run --separate-stderr "${@:2}"
+	[[ $status -eq 1 && -z $output ]] || fail_with "expected refusal: ${*:2}"
+	says "$1"
+}
+
+# exchange [PREFIX...]: a program that is client and server; its bytes always
+# arrive. was_redirected and was_plain say how they have come.
+exchange() {
+	run --separate-stderr "$@" "$BIN/twoends" <<<$'send 5000\nread\ntcp'
+	[[ $status -eq 0 && $output == $'ready\nsent\nread 10000\ntcp '* ]] ||
+		fail_with "bytes were lost"
+}
+
+was_redirected() {
+	[[ $output == *$'\ntcp 0' ]] || fail_with "expected redirection"
+}
+
+was_plain() {
+	[[ $output == *$'\ntcp 10000' ]] || fail_with "expected plain TCP"
+}
+
+is_quiet() {
+	[[ -z $stderr ]] || fail_with "expected no line"
+}
+
+# begin [PREFIX...]: the same, but doing what ask says, one line at a time;
+# standard error goes to the file ERRORS.
+begin() {
+	ERRORS=$BATS_TEST_TMPDIR/errors
+	coproc ENDS { exec "$@" "$BIN/twoends" 2>"$ERRORS" 3>&-; }
+	SERVERS+=("$ENDS_PID")
+	hear ready
+}
+
+hear() {
+	local answer=
+
+	read -r -t 10 answer <&"${ENDS[0]}" || true
+	[[ $answer == "$1" ]] ||
+		fail_with "expected $1, not $answer" "$(cat "$ERRORS")"
+}
+
+ask() { # LINE ANSWER
+	echo "$1" >&"${ENDS[1]}"
+	hear "$2"
+}
