@@ -26,7 +26,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $@)
 
 CONF_SRCS   := conf/conf.c conf/log.c
-PINS_SRCS   := bpf/pins.c bpf/key.c
+PINS_SRCS   := bpf/pins.c bpf/key.c bpf/permit.c
 LOADER_SRCS := bpf/loader.c bpf/object.c bpf/selftest.c bpf/usage.c
 SHIM_SRCS   := $(wildcard preload/*.c)
 TOOL_SRCS   := $(wildcard tools/*.c)
@@ -106,8 +106,10 @@ tools/sockshunt: $(TOOL_OBJS)
 tests/bin:
 	$(Q)mkdir -p $@
 
+tests/bin/set_abi: bpf/permit.o conf/log.o
 tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
 tests/bin/conf_dump: LIBS := $(INIH)
+tests/bin/filter tests/bin/twoends: LIBS := -lseccomp
 
 tests/bin/semantics: $(call objects,$(wildcard tests/semantics/*.c)) | tests/bin
 	$(call say,LD)

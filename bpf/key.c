@@ -59,7 +59,8 @@ bool ss_key_is_tcp(int fd)
 	int protocol = 0;
 	socklen_t len = sizeof(protocol);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	return ss_may(SS_DUTY_READ) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
 	       protocol == IPPROTO_TCP;
 }
 

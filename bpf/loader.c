@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "object.h"
+#include "permit.h"
 #include "sysbpf.h"
 
 #define LOCK_WAIT_SECS 10
@@ -398,6 +399,10 @@ int ss_load(const struct ss_conf *conf, int *private_fds)
 	char why[512];
 	int lock, result;
 
+	if (!ss_permit_find_out(why, sizeof(why))) {
+		ss_log(SS_LOG_ERROR, "%s", why);
+		return -1;
+	}
 	ss_object_redirect_libbpf_log();
 	mount_bpffs_for(conf->pin_path);
 	lock = lock_pin_path(conf->pin_path, true, why, sizeof(why));
@@ -458,6 +463,10 @@ int ss_unload(const struct ss_conf *conf, bool force)
 
 	if (access(conf->pin_path, F_OK) && errno == ENOENT)
 		return 0;
+	if (!ss_permit_find_out(why, sizeof(why))) {
+		ss_log(SS_LOG_ERROR, "%s", why);
+		return -1;
+	}
 	lock = lock_pin_path(conf->pin_path, false, why, sizeof(why));
 	if (lock < 0) {
 		ss_log(SS_LOG_ERROR, "%s", why);

@@ -7,14 +7,21 @@
 #ifndef SOCKSHUNT_SYSBPF_H
 #define SOCKSHUNT_SYSBPF_H
 
+#include <errno.h>
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "permit.h"
+
 static inline int ss_sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 {
+	if (!ss_may(SS_DUTY_BPF)) {
+		errno = EPERM;
+		return -1;
+	}
 	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 

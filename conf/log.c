@@ -112,6 +112,11 @@ void ss_log_init(enum ss_log_level level)
 				    "logging to standard error");
 }
 
+void ss_log_stop(void)
+{
+	state.level = SS_LOG_OFF;
+}
+
 /* Appends @c, as \xNN if it is a control byte. Returns 0 if it does not fit. */
 static size_t put_byte(char line[LINE_MAX_BYTES], size_t len, unsigned char c)
 {

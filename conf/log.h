@@ -33,6 +33,9 @@ bool ss_log_stderr_is_ours(void);
  */
 void ss_log_init(enum ss_log_level level);
 
+/* Not a system call for a log line from now on. */
+void ss_log_stop(void);
+
 /* Parses off|error|warn|info|debug. Returns 0, or -1 if @name is none. */
 int ss_log_parse_level(const char *name, enum ss_log_level *level);
 

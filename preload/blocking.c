@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../bpf/key.h"
+#include "../bpf/permit.h"
 #include "hooks.h"
 #include "ownfd.h"
 #include "runtime.h"
@@ -33,7 +34,8 @@ static void renumber(unsigned int fd)
 /* Only where TCP is used; and a vfork child closes its own numbers. */
 static bool numbers_matter(void)
 {
-	return !ss_runtime_is_asleep() && ss_runtime_owns_memory();
+	return !ss_runtime_is_asleep() && ss_may(SS_DUTY_READ) &&
+	       ss_runtime_owns_memory();
 }
 
 void ss_blocking_renumber(int fd)
@@ -242,7 +244,7 @@ ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
 	ssize_t n;
 
 	errno = EAGAIN;
-	if (ss_runtime_is_disabled())
+	if (ss_runtime_is_disabled() || !ss_may(SS_DUTY_READ))
 		return -1;
 	if (!renumbered(b, fd) &&
 	    !(ss_blocking_waits(fd, 0) && ss_key_is_tcp(fd))) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../bpf/key.h"
+#include "../bpf/permit.h"
 #include "../bpf/sysbpf.h"
 #include "blocking.h"
 #include "hooks.h"
@@ -122,7 +123,8 @@ static int enroll(int fd)
 {
 	struct ss_key key;
 
-	if (!ss_runtime.conf.register_user_space_sockets)
+	if (!ss_runtime.conf.register_user_space_sockets ||
+	    !ss_may(SS_DUTY_BPF))
 		return 0;
 	if (ss_key_of_socket(fd, inode(), &key)) {
 		if (errno != ENOTCONN)
@@ -230,7 +232,8 @@ static __u64 cookie_of(int fd)
 
 bool ss_enroll_is_registered(int fd, struct ss_key *key)
 {
-	return ss_runtime_is_on() && !ss_key_of_socket(fd, inode(), key) &&
+	return ss_runtime_is_on() && ss_may(SS_DUTY_BPF) &&
+	       !ss_key_of_socket(fd, inode(), key) &&
 	       is_under(key, cookie_of(fd));
 }
 
@@ -260,6 +263,8 @@ static void leave(int fd)
 {
 	struct ss_key key;
 
+	if (!ss_may(SS_DUTY_BPF))
+		return;
 	if (!ss_enroll_is_registered(fd, &key) &&
 	    !(ss_key_is_tcp(fd) && find_key(fd, &key)))
 		return;

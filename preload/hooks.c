@@ -9,15 +9,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/prctl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../bpf/permit.h"
 #include "blocking.h"
 #include "enroll.h"
 #include "ownfd.h"
 #include "reset.h"
 #include "runtime.h"
+#include "seccomp.h"
 #include "unread.h"
 
 HOOK int accept(int fd, struct sockaddr *addr, socklen_t *len)
@@ -116,7 +120,8 @@ static void before_dup_onto(int from, int to)
 	int saved_errno = errno;
 
 	/* A program without TCP pays nothing for this. */
-	if (from == to || (ss_runtime_is_asleep() && !ss_ownfd_is(to)))
+	if (from == to || !ss_may(SS_DUTY_READ) ||
+	    (ss_runtime_is_asleep() && !ss_ownfd_is(to)))
 		return;
 	if (fcntl(from, F_GETFD) >= 0) {
 		if (ss_ownfd_is(to))
@@ -150,4 +155,51 @@ HOOK __attribute__((noreturn)) void _exit(int status)
 HOOK __attribute__((noreturn)) void _Exit(int status)
 {
 	_exit(status);
+}
+
+/*
+ * Variadic to others; all that arguments may come in is passed on, as the C
+ * library's do.
+ */
+static __attribute__((noinline)) long syscall_slowly(long nr, long a, long b,
+						     long c, long d, long e,
+						     long f)
+{
+	if (nr == SYS_seccomp)
+		return ss_seccomp_set((unsigned int)a, (unsigned int)b,
+				      (void *)c);
+	if (nr == SYS_prctl && a == PR_SET_SECCOMP)
+		return ss_seccomp_prctl((int)a, (unsigned long)b,
+					(unsigned long)c, (unsigned long)d,
+					(unsigned long)e);
+	return REAL(syscall)(nr, a, b, c, d, e, f);
+}
+
+HOOK long syscall_hook(long nr, long a, long b, long c, long d, long e,
+		       long f) __asm__("syscall");
+HOOK long syscall_hook(long nr, long a, long b, long c, long d, long e, long f)
+{
+	__typeof__(ss_real.syscall) real =
+		__atomic_load_n(&ss_real.syscall, __ATOMIC_RELAXED);
+	long result;
+
+	if (__builtin_expect(!real || nr == SYS_seccomp || nr == SYS_prctl, 0))
+		real = syscall_slowly;
+	result = real(nr, a, b, c, d, e, f);
+	/*
+	 * No tail call: that would store f where it came from, which with
+	 * fewer arguments is the caller's own variable, and perhaps a futex.
+	 */
+	__asm__ volatile("" : "+r"(result));
+	return result;
+}
+
+HOOK int prctl_hook(int option, unsigned long a, unsigned long b,
+		    unsigned long c, unsigned long d) __asm__("prctl");
+HOOK int prctl_hook(int option, unsigned long a, unsigned long b,
+		    unsigned long c, unsigned long d)
+{
+	if (__builtin_expect(option == PR_SET_SECCOMP, 0))
+		return (int)ss_seccomp_prctl(option, a, b, c, d);
+	return REAL(prctl)(option, a, b, c, d);
 }

@@ -28,7 +28,13 @@
 	X(close_range, int,                                                    \
 	  (unsigned int first, unsigned int last, int flags))                  \
 	X(dup2, int, (int from, int to))                                       \
-	X(dup3, int, (int from, int to, int flags))
+	X(dup3, int, (int from, int to, int flags))                            \
+	/* filters that forbid us what we do: seccomp.h */                     \
+	X(syscall, long,                                                       \
+	  (long nr, long a, long b, long c, long d, long e, long f))           \
+	X(prctl, int,                                                          \
+	  (int option, unsigned long a, unsigned long b, unsigned long c,      \
+	   unsigned long d))
 
 /* What only user space can mend (guards.c). */
 #define SS_GUARDS(X)                                                           \

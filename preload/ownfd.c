@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../bpf/permit.h"
 #include "hooks.h"
 #include "runtime.h"
 
@@ -56,8 +57,8 @@ bool ss_ownfd_forget(enum ss_object_kind which, int fd)
 
 bool ss_ownfd_still(int fd)
 {
-	if (!ss_runtime.control)
-		return true; /* not even started */
+	if (!ss_runtime.control || !ss_may(SS_DUTY_BPF))
+		return true; /* not even started; or nobody can tell */
 	for (int i = 0; i < SS_NR_OBJECTS; i++) {
 		if (fd == ss_ownfd((enum ss_object_kind)i) &&
 		    !ss_pins_is(ss_runtime.control, (enum ss_object_kind)i,

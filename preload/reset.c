@@ -15,6 +15,7 @@
 
 #include "../bpf/abi.h"
 #include "../bpf/key.h"
+#include "../bpf/permit.h"
 #include "hooks.h"
 #include "ownfd.h"
 #include "runtime.h"
@@ -73,7 +74,7 @@ void ss_reset_before_close(int fd)
 {
 	int saved_errno = errno, state;
 
-	if (!ss_runtime_is_on())
+	if (!ss_runtime_is_on() || !ss_may(SS_DUTY_READ | SS_DUTY_CLOSE))
 		return;
 	/* close(2) may be cancelled only before it has done anything. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
@@ -105,7 +106,9 @@ void ss_reset_before_range(unsigned int first, unsigned int last)
 {
 	int saved_errno = errno, state, dir;
 
-	if (!ss_runtime_is_on() || !ss_runtime_owns_memory())
+	if (!ss_runtime_is_on() ||
+	    !ss_may(SS_DUTY_READ | SS_DUTY_CLOSE | SS_DUTY_LIST) ||
+	    !ss_runtime_owns_memory())
 		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../bpf/key.h"
+#include "../bpf/permit.h"
 #include "../bpf/sysbpf.h"
 #include "hooks.h"
 #include "hosts.h"
@@ -219,14 +220,20 @@ static void start(void)
 {
 	const char *conf_file = conf_named[0] ? conf_named : ss_conf_file();
 	static struct ss_conf_error err;
+	static char why[256];
 
 	ss_conf_defaults(&ss_runtime.conf);
-	if (conf_file && ss_conf_read(&ss_runtime.conf, conf_file, &err)) {
+	if (ss_may(SS_DUTY_START) && conf_file &&
+	    ss_conf_read(&ss_runtime.conf, conf_file, &err)) {
 		ss_log_init(SS_LOG_WARN); /* the environment's wish, at least */
 		ss_runtime_off(err.text);
 		return;
 	}
 	ss_log_init(ss_runtime.conf.log_level);
+	if (!ss_permit_find_out(why, sizeof(why))) {
+		ss_runtime_off(why);
+		return;
+	}
 	if (!get_maps(conf_file))
 		return;
 	ss_hosts_announce();
@@ -278,7 +285,7 @@ bool ss_runtime_on(void)
 
 	if (__builtin_expect(now == SS_ON, 1))
 		return true;
-	if (now == SS_OFF)
+	if (now == SS_OFF || !ss_may(SS_DUTY_LOG))
 		return false;
 	start_once();
 	return get_state() == SS_ON;
@@ -379,6 +386,7 @@ __attribute__((constructor)) static void at_start_up(void)
 	(void)REAL(read);
 	(void)REAL(close);
 	(void)REAL(write);
+	(void)REAL(syscall); /* allocators and vfork children call it */
 	if (disable && !strcmp(disable, "1")) {
 		disabled = true;
 		set_state(SS_OFF);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../bpf/key.h"
+#include "../bpf/permit.h"
 #include "../bpf/sysbpf.h"
 #include "enroll.h"
 #include "hooks.h"
@@ -99,7 +100,8 @@ void ss_unmerge_peer(int fd)
 	bool fin = true;
 
 	/* It may be registered, though we are not. */
-	if (!merges() || ss_key_of_socket(fd, inode(), &self))
+	if (!merges() || !ss_may(SS_DUTY_BPF) ||
+	    ss_key_of_socket(fd, inode(), &self))
 		return;
 	memset(&peer, 0, sizeof(peer));
 	memcpy(peer.local_ip, self.remote_ip, sizeof(peer.local_ip));

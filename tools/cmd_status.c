@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "../bpf/loader.h"
+#include "../bpf/permit.h"
 #include "command.h"
 #include "findings.h"
 #include "text.h"
@@ -144,7 +145,10 @@ int cmd_status(int argc, char **argv)
 	if (command_conf(&conf, file))
 		return EXIT_FAILED;
 	s.conf = &conf;
-	s.result = ss_pins_open(conf.pin_path, &s.pins, s.why, sizeof(s.why));
+	s.result = SS_PINS_DENIED;
+	if (ss_permit_find_out(s.why, sizeof(s.why)))
+		s.result = ss_pins_open(conf.pin_path, &s.pins, s.why,
+					sizeof(s.why));
 	if (s.result == SS_PINS_OK) {
 		s.entries = ss_count_entries(&s.pins);
 		s.max_entries = ss_max_entries(&s.pins);

@@ -10,6 +10,9 @@
  *   tcp     "tcp N": the bytes that the kernel's TCP has sent for both ends;
  *           those that were redirected are not among them
  *   dial    connects once more, besides: "dialled"
+ *   filter WORDS    installs a seccomp filter (filter.h): "filtered"
+ *   strict  enters seccomp's strict mode, sends a message from one end to the
+ *           other, and exits: "strict"
  *   child N starts itself as another process, which connects to this one, gets
  *           N bytes from it and sends N back: "tcp N", as above, for these
  */
@@ -22,8 +25,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "filter.h"
 
 #define MESSAGE	   1000
 #define WAIT_MSECS 5000
@@ -156,6 +162,41 @@ static void call_from_child(const char *self, unsigned int n)
 	close(end.fd);
 }
 
+static void filter(char *words)
+{
+	char *list[32];
+	int n = 0;
+
+	while (n < 31 && (list[n] = strtok(n ? NULL : words, " \n")))
+		n++;
+	list[n] = NULL;
+	filter_load(list);
+	puts("filtered");
+}
+
+/* Only read, write and exit (of the thread) are allowed there. */
+static void be_strict(const struct end ends[2])
+{
+	unsigned char sent[MESSAGE], got[MESSAGE];
+	ssize_t n, len = 0;
+
+	for (unsigned int i = 0; i < MESSAGE; i++)
+		sent[i] = byte_at(i);
+	fflush(stdout);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+	if (write(ends[0].fd, sent, MESSAGE) != MESSAGE)
+		syscall(SYS_exit, 2);
+	while (len < MESSAGE) {
+		n = read(ends[1].fd, got + len, (size_t)(MESSAGE - len));
+		if (n <= 0)
+			syscall(SYS_exit, 3);
+		len += n;
+	}
+	if (memcmp(sent, got, MESSAGE) != 0 || write(1, "strict\n", 7) != 7)
+		syscall(SYS_exit, 4);
+	syscall(SYS_exit, 0);
+}
+
 /* Answers what it has read: by then both ends have been registered. */
 static int child(const char *port, unsigned int n)
 {
@@ -170,7 +211,7 @@ static int child(const char *port, unsigned int n)
 	return 0;
 }
 
-static void obey(const char *self, const char *line, struct end ends[2])
+static void obey(const char *self, char *line, struct end ends[2])
 {
 	unsigned int n;
 
@@ -189,6 +230,10 @@ static void obey(const char *self, const char *line, struct end ends[2])
 		dial();
 		answer_call();
 		puts("dialled");
+	} else if (!strncmp(line, "filter ", 7)) {
+		filter(line + 7);
+	} else if (!strcmp(line, "strict\n")) {
+		be_strict(ends);
 	} else if (sscanf(line, "child %u", &n) == 1) {
 		call_from_child(self, n);
 	} else {
@@ -199,7 +244,7 @@ static void obey(const char *self, const char *line, struct end ends[2])
 int main(int argc, char **argv)
 {
 	struct end ends[2] = { 0 };
-	char line[80];
+	char line[400];
 
 	if (argc == 3)
 		return child(argv[1], (unsigned int)atoi(argv[2]));
