@@ -212,6 +212,20 @@ static int pin(const struct ss_conf *conf, int fd, const char *name)
 	return set_access(conf, path, 0600, 0060);
 }
 
+/* Why a directory cannot be attached to, if that is because of what it is. */
+static const char *no_cgroup(int fd)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st) || st.f_type == CGROUP2_SUPER_MAGIC)
+		return NULL;
+	return st.f_type == CGROUP_SUPER_MAGIC
+		       ? "it belongs to cgroup v1; a directory of a cgroup2 "
+			 "file system is needed"
+		       : "it is no cgroup; a directory of a cgroup2 file "
+			 "system is needed";
+}
+
 /*
  * A failure here is not one of loading: the shim still registers sockets.
  * The link detaches with its last reference, so without a pin (private mode)
@@ -222,6 +236,7 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 {
 	char path[SS_PIN_NAME_MAX];
 	struct bpf_link *link = NULL;
+	const char *why = NULL;
 	int fd = -1, err = -ENOENT;
 
 	if (!conf->cgroup_path[0])
@@ -237,6 +252,9 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 		err = -errno;
 		goto out;
 	}
+	why = no_cgroup(fd);
+	if (why)
+		goto out;
 	link = bpf_program__attach_cgroup(o->sockops, fd);
 	err = libbpf_get_error(link);
 	if (err) {
@@ -254,7 +272,7 @@ out:
 		       "cgroup_path: cannot attach to %s: %s; only sockets "
 		       "that "
 		       "the shim sees are registered",
-		       conf->cgroup_path, strerror(-err));
+		       conf->cgroup_path, why ? why : strerror(-err));
 	if (link) {
 		bpf_link__disconnect(link); /* pinned: stays attached */
 		bpf_link__destroy(link);

@@ -2,6 +2,7 @@
 #include "object.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,20 +262,48 @@ static void set_ports(const struct ss_conf *conf, const struct ss_object *o)
 	}
 }
 
+#define LOCKDOWN "/sys/kernel/security/lockdown"
+#define BTF	 "/sys/kernel/btf/vmlinux"
+
+/* In this mode BPF programs may not read the kernel's memory. */
+static bool is_locked_down(void)
+{
+	char modes[64] = "";
+	int fd = open(LOCKDOWN, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, modes, sizeof(modes) - 1) < 0)
+		modes[0] = '\0';
+	close(fd);
+	return strstr(modes, "[confidentiality]");
+}
+
+static const char *hint_for(int err)
+{
+	if ((err == -EPERM || err == -EACCES || err == -EINVAL) &&
+	    is_locked_down())
+		return "; the kernel is locked down (" LOCKDOWN
+		       " says confidentiality): boot with lockdown=integrity "
+		       "or none";
+	if (err == -EPERM)
+		return "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
+		       "CAP_PERFMON";
+	if (access(BTF, R_OK))
+		return "; there is no " BTF
+		       ": needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
+	if (err == -EACCES)
+		return "; the kernel's verifier rejects it";
+	if (err == -ESRCH || err == -ENOENT)
+		return "; needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
+	return "";
+}
+
 static void explain_load_failure(const struct ss_conf *conf, int err)
 {
-	const char *hint = "";
-
-	if (err == -EPERM)
-		hint = "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
-		       "CAP_PERFMON";
-	else if (err == -EACCES)
-		hint = "; the kernel's verifier rejects it";
-	else if (err == -ESRCH || err == -ENOENT)
-		hint = "; needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
 	ss_log(SS_LOG_ERROR,
 	       "cannot load %s: %s%s (SOCKSHUNT_LOG=debug shows more)",
-	       source_of(conf), strerror(-err), hint);
+	       source_of(conf), strerror(-err), hint_for(err));
 }
 
 /* A descriptor of the object's map, or of a new one if it has none. */

@@ -2,6 +2,7 @@
 #include "pins.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,15 +132,33 @@ enum ss_pins_result ss_pins_adopt(const int fds[SS_NR_OBJECTS],
 	return SS_PINS_OK;
 }
 
-static enum ss_pins_result cannot_open(const char *path, char *why,
-				       size_t why_size)
+/* For the errno of opening what is below @dir, which is kept. */
+static const char *what_helps(const char *dir)
+{
+	int error = errno;
+	bool seen =
+		error != EACCES || !faccessat(AT_FDCWD, dir, F_OK, AT_EACCESS);
+
+	errno = error;
+	if (error == EROFS)
+		return "";
+	if (error == EPERM)
+		return " (kernel.unprivileged_bpf_disabled, before Linux 5.19, "
+		       "or a security module forbids bpf(2))";
+	return seen ? " (pin_group grants access)"
+		    : " (a directory above pin_path may not be entered by "
+		      "this user: chmod o+x it)";
+}
+
+static enum ss_pins_result cannot_open(const char *dir, const char *path,
+				       char *why, size_t why_size)
 {
 	if (errno == ENOENT || errno == ENOTDIR) {
 		snprintf(why, why_size, "nothing is loaded at %s", path);
 		return SS_PINS_ABSENT;
 	}
 	snprintf(why, why_size, "cannot open %s: %s%s", path, strerror(errno),
-		 errno == EROFS ? "" : " (pin_group grants access)");
+		 what_helps(dir));
 	return SS_PINS_DENIED;
 }
 
@@ -165,7 +184,7 @@ static enum ss_pins_result open_all(const char *dir, int fds[SS_NR_OBJECTS],
 		fds[i] = ss_bpf_obj_get(path);
 		if (fds[i] >= 0 || (errno == ENOENT && is_optional(i)))
 			continue;
-		result = cannot_open(path, why, why_size);
+		result = cannot_open(dir, path, why, why_size);
 		if (result == SS_PINS_ABSENT && i != SS_OBJECT_CONTROL)
 			result = SS_PINS_BROKEN;
 		return result;

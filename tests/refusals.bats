@@ -253,3 +253,168 @@ ends_well() {
 	is_quiet
 	assert_counter registered -eq 2
 }
+
+#
+# Kernels without what is needed
+#
+
+# hidden COMMAND...: where /sys/kernel/btf and the images that libbpf looks for
+# instead are empty.
+hidden() {
+	# shellcheck disable=SC2016 # its own shell expands it
+	unshare --mount sh -ec '
+		mount -t tmpfs none /sys/kernel/btf
+		for dir in /boot "/lib/modules/$(uname -r)" /usr/lib/debug; do
+			[ ! -d "$dir" ] || mount -t tmpfs none "$dir"
+		done
+		exec "$@"' sh "$@"
+}
+
+@test "no BTF: one line says that the kernel has none" {
+	local line="there is no /sys/kernel/btf/vmlinux: needs a kernel with BTF"
+
+	nor_loads "$line" hidden
+	exchange hidden "${SHIMMED[@]}"
+	was_plain
+	says "$line"
+	as_on_tcp hidden
+	nor_loads "$line" hidden
+	# What has been loaded can be used there.
+	"$SOCKSHUNT" load
+	exchange hidden "${SHIMMED[@]}"
+	was_redirected
+	is_quiet
+}
+
+# without CAPABILITY[,...] COMMAND...: root, but for these.
+without() {
+	setpriv --inh-caps=-all --bounding-set="-${1//,/,-}" "${@:2}"
+}
+
+@test "no CAP_BPF: one line says what to run" {
+	stays_on_tcp "run 'sockshunt load' as root" without bpf,sys_admin
+	nor_loads "needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON" \
+		without bpf,sys_admin
+	as_on_tcp without bpf,sys_admin
+	[[ ! -e $PINS/control ]]
+}
+
+@test "no CAP_NET_ADMIN or no CAP_PERFMON: the same" {
+	stays_on_tcp "run 'sockshunt load' as root" without net_admin,sys_admin
+	nor_loads "needs root, or CAP_BPF" without net_admin,sys_admin
+	nor_loads "needs root, or CAP_BPF" without perfmon,sys_admin
+	exchange without perfmon,sys_admin "${SHIMMED[@]}"
+	was_plain
+	says "needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+}
+
+# locked_down COMMAND...: where the kernel says that it is. What it then refuses
+# is a matter for booting so; the refusal here is for want of CAP_PERFMON.
+locked_down() {
+	# shellcheck disable=SC2016 # its own shell expands it
+	unshare --mount sh -ec 'mount -t tmpfs none /sys/kernel/security
+		echo "none integrity [confidentiality]" \
+			>/sys/kernel/security/lockdown
+		exec setpriv --inh-caps=-all \
+			--bounding-set=-perfmon,-sys_admin "$@"' sh "$@"
+}
+
+@test "lockdown: a line names it" {
+	local line="/sys/kernel/security/lockdown says confidentiality"
+
+	[[ -d /sys/kernel/security ]] || skip "optional: no securityfs"
+	nor_loads "$line" locked_down
+	exchange locked_down "${SHIMMED[@]}"
+	was_plain
+	says "$line"
+}
+
+#
+# BPF file systems
+#
+
+NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all
+	--bounding-set=-all)
+
+# own_bpffs OPTIONS: at OWN, with pin_path below it; gone with the sandbox.
+own_bpffs() {
+	OWN=$SANDBOX/own-$BATS_SUITE_TEST_NUMBER
+	mkdir "$OWN"
+	mount -t bpf -o "$1" bpf "$OWN"
+	PINS=$OWN/pins
+	configure
+}
+
+@test "bpffs: one that may not be entered" {
+	publish
+	own_bpffs mode=0700
+	stays_on_tcp "a directory above pin_path may not be entered" "${NOBODY[@]}"
+	nor_loads "cannot create pin_path $PINS: Permission denied" "${NOBODY[@]}"
+	"$SOCKSHUNT" load
+	stays_on_tcp "a directory above pin_path may not be entered" "${NOBODY[@]}"
+	chmod 755 "$OWN"
+	stays_on_tcp "Permission denied (pin_group grants access)" "${NOBODY[@]}"
+	assert_counter registered -eq 0
+}
+
+@test "bpffs: one that is read-only" {
+	own_bpffs mode=0755
+	"$SOCKSHUNT" load
+	mount -o remount,ro "$OWN"
+	stays_on_tcp "$PINS: cannot open $PINS/control: Read-only file system"
+	as_on_tcp
+	mount -o remount,rw "$OWN"
+	"$SOCKSHUNT" unload
+	mount -o remount,ro "$OWN"
+	nor_loads "cannot create pin_path $PINS: Read-only file system"
+	# A map of one's own needs no pin.
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	says "Read-only file system: only connections inside this process"
+}
+
+@test "bpffs: none where pin_path is" {
+	publish
+	PINS=/sys/fs/bpf/sockshunt
+	configure
+	while umount /sys/fs/bpf 2>/dev/null; do :; done # ours: the sandbox's
+	stays_on_tcp "nothing is loaded at $PINS" "${NOBODY[@]}"
+	nor_loads "cannot create pin_path $PINS" "${NOBODY[@]}"
+	# Who may not mount one, but load, has a map of its own.
+	exchange without sys_admin "${SHIMMED[@]}"
+	was_redirected
+	says "only connections inside this process"
+}
+
+#
+# cgroups
+#
+
+# no_cgroup WHY DIRECTORY: is a warning, and the shim registers as ever.
+no_cgroup() {
+	local line="warn: cgroup_path: cannot attach to $2: $1"
+
+	configure "cgroup_path = $2"
+	run --separate-stderr "$SOCKSHUNT" load
+	[[ $status -eq 0 ]] || fail_with
+	says "$line"
+	[[ $("$SOCKSHUNT" status --json | jq -r .cgroup_path) == "" ]]
+	"$SOCKSHUNT" unload
+	exchange "${SHIMMED[@]}"
+	was_redirected
+	says "$line"
+}
+
+@test "cgroup_path: a directory of cgroup v1" {
+	local v1
+
+	v1=$(awk '$3 == "cgroup" { print $2; exit }' /proc/self/mounts)
+	[[ -n $v1 ]] || skip "optional: no cgroup v1 hierarchy is mounted"
+	no_cgroup "it belongs to cgroup v1; a directory of a cgroup2" "$v1"
+}
+
+@test "cgroup_path: a directory that is no cgroup" {
+	mkdir "$BATS_TEST_TMPDIR/none"
+	no_cgroup "it is no cgroup; a directory of a cgroup2" \
+		"$BATS_TEST_TMPDIR/none"
+}
