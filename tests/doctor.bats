@@ -398,7 +398,7 @@ break_it() {
 	examine "$BIN/no_bpf" kill
 	fails_for "bpf(2)"
 	check FAIL "bpf(2)" "kills the process (signal 31"
-	advises "bpf(2)" SOCKSHUNT_DISABLE=1
+	advises "bpf(2)" "stay on TCP"
 }
 
 @test "doctor: a shim or a loader that is missing" {

@@ -70,11 +70,10 @@ bool check_bpf_call(void)
 
 	if (WIFSIGNALED(status)) {
 		report(STATE_FAIL, "bpf(2)",
-		       "allow bpf(2) in the filter, or set "
-		       "SOCKSHUNT_DISABLE=1 there",
-		       "kills the process (signal %d%s): so it would any "
-		       "preloaded program",
-		       WTERMSIG(status), filter);
+		       "allow bpf(2) in the filter; until then preloaded "
+		       "programs do not call it, and stay on TCP",
+		       "kills the process (signal %d%s)", WTERMSIG(status),
+		       filter);
 		return false;
 	}
 	switch (WEXITSTATUS(status)) {
