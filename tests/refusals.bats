@@ -113,10 +113,10 @@ refuses_bpf() {
 # serves COMMAND...: redis, which COMMAND runs, and its client likewise.
 serves() {
 	local i=${#SERVERS[@]}
-	local port=$((7000 + i))
+	local port=$((7400 + i))
 
 	start "$@" "${SHIMMED[@]}" redis-server --port "$port" --save ''
-	wait_for_port "$port"
+	wait_for_port "$port" || fail_with "$(cat "$LOG")"
 	seq 100000 | "$@" "${SHIMMED[@]}" redis-cli -p "$port" -x set numbers
 	# The client adds a line's end.
 	cmp <(seq 100000; echo) \
