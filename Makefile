@@ -3,6 +3,7 @@
 # make           build everything     make demo   the main job, with figures
 # make check     all tests            make bench  the KubeCon experiment
 # make fuzz-semantics SECONDS=600      more random scripts than make check
+# make check-kernels KERNELS="5.10 6.1"  what is promised, on booted kernels
 # make install   PREFIX= DESTDIR=     make setup  what building and testing need
 
 VERSION  := 0.1.0
@@ -45,7 +46,7 @@ TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(wildcard tests/progs/*.c))) tests/bin/semantics
 
 
-.PHONY: FORCE all check fuzz-semantics demo bench setup install uninstall clean format lint
+.PHONY: FORCE all check check-kernels fuzz-semantics demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
 all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
 
@@ -130,6 +131,12 @@ fuzz-semantics: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/semantics
 	$(Q)tests/semantics/fuzz --seconds $(SECONDS) $(FUZZ)
 
+# What is promised of each kernel; KERNELS="host 5.10 6.1 6.12 7", "quick 6.1".
+check-kernels:
+	$(Q)tools/setup.sh kernels
+	$(Q)$(MAKE) -s --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
+	$(Q)tests/kernels/run $(KERNELS)
+
 demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity
 	$(Q)tools/demo.sh
@@ -155,7 +162,8 @@ uninstall:
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
 
 SHELL_FILES = $(wildcard tests/*.bash tests/*.bats tools/*.sh bench/*.sh) \
-	      tests/run tests/semantics/run .ci/run
+	      tests/run tests/semantics/run .ci/run \
+	      $(addprefix tests/kernels/,run fetch image boot init promises)
 lint:
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)shellcheck -x $(SHELL_FILES)

@@ -113,10 +113,13 @@ struct ss_counters {
 #define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */
-#define SS_MERGED      0x1 /* sk_skb attached: one receive queue */
-#define SS_NETNS_INODE 0x2 /* no SO_NETNS_COOKIE (before 5.14) */
-#define SS_COUNT_BYTES 0x4 /* redirected bytes are not in sk_rmem_alloc */
-#define SS_CUSTOM      0x8 /* the object came from bpf_program_path */
+#define SS_MERGED	0x1 /* sk_skb attached: one receive queue */
+#define SS_NETNS_INODE	0x2 /* no SO_NETNS_COOKIE (before 5.14) */
+#define SS_COUNT_BYTES	0x4 /* redirected bytes are not in sk_rmem_alloc */
+#define SS_CUSTOM	0x8 /* the object came from bpf_program_path */
+/* What ioctl(FIONREAD) counts of a registered socket that is not merged. */
+#define SS_COUNTS_PSOCK 0x10 /* redirected bytes */
+#define SS_COUNTS_TCP	0x20 /* bytes in TCP's queue */
 
 /* ss_control.state: the only field that changes after loading. */
 #define SS_STATE_ON	  1 /* sockets may be registered */

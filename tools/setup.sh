@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# What building, the demo and the tests need, from Debian's archive: installed
-# if we are root, else the command to do so is printed.
+# setup.sh [kernels]: what building, the demo and the tests need, from Debian's
+# archive: installed if we are root, else the command to do so is printed.
+# kernels: what booting other kernels needs, too.
 set -euo pipefail
 
 packages=(
@@ -16,6 +17,9 @@ packages=(
 	haproxy postgresql-15 iperf3 socat python3 openssl
 	default-jdk-headless
 )
+
+kernels=(qemu-system-x86 kmod cpio)
+[[ ${1-} != kernels ]] || packages+=("${kernels[@]}")
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "setup: not a Debian system; these packages' contents are needed:" \
