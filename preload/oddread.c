@@ -30,14 +30,12 @@ static size_t length_of(const struct msghdr *msg)
 
 /* Where a peek would wait for what is behind SO_PEEK_OFF, or take an urgent
  * byte for none. */
-static bool waits_otherwise(int fd, bool waits, short *seen)
+static bool waits_otherwise(int fd, bool waits, int offset, short *seen)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI };
 	long long timeout = ss_blocking_timeout(fd);
-	int msecs = timeout ? (int)(timeout / 1000000) : -1, offset = -1;
-	socklen_t len = sizeof(offset);
+	int msecs = timeout ? (int)(timeout / 1000000) : -1;
 
-	REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len);
 	poll(&p, 1, offset >= 0 && waits ? msecs : 0);
 	*seen = p.revents;
 	return (offset >= 0 && waits) || p.revents & POLLPRI;
@@ -52,23 +50,28 @@ ssize_t ss_oddread_nothing(int fd, struct msghdr *msg, int flags)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr peek = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int saved_errno = errno;
+	int saved_errno = errno, offset;
 	struct ss_key key;
 	bool waits;
 	short seen;
+	ssize_t n;
 
 	if (length_of(msg) || !ss_runtime_is_on() || !ss_key_is_tcp(fd))
 		return 0;
 	waits = ss_blocking_waits(fd, flags);
+	offset = ss_unread_peek_off(fd);
 	/* Without a peer it is not found any more, and there is an end. */
 	if (ss_key_of_socket(fd, false, &key))
 		flags |= MSG_DONTWAIT;
 	else if (!ss_enroll_is_registered(fd, &key) ||
-		 (waits_otherwise(fd, waits, &seen) && !(seen & POLLERR)))
+		 (waits_otherwise(fd, waits, offset, &seen) &&
+		  !(seen & POLLERR)))
 		goto nothing;
-	if (REAL(recvmsg)(fd, &peek, flags | MSG_PEEK) < 0 &&
-	    !(errno == EAGAIN && waits))
+	n = REAL(recvmsg)(fd, &peek, flags | MSG_PEEK);
+	if (n < 0 && !(errno == EAGAIN && waits))
 		return -1;
+	if (n > 0 && offset >= 0)
+		ss_unread_set_peek_off(fd, offset);
 nothing:
 	errno = saved_errno;
 	return 0;

@@ -44,7 +44,17 @@ static enum ss_unread look(int fd)
 	}
 }
 
-static void set_peek_off(int fd, int offset)
+int ss_unread_peek_off(int fd)
+{
+	int offset = -1;
+	socklen_t len = sizeof(offset);
+
+	if (ss_options_used())
+		REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len);
+	return offset;
+}
+
+void ss_unread_set_peek_off(int fd, int offset)
 {
 	REAL(setsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
 }
@@ -52,20 +62,17 @@ static void set_peek_off(int fd, int offset)
 /* A peek looks behind SO_PEEK_OFF, and moves it: set to 0 for a while. */
 static int suspend_peek_off(int fd)
 {
-	int offset = -1;
-	socklen_t len = sizeof(offset);
+	int offset = ss_unread_peek_off(fd);
 
-	if (ss_options_used() &&
-	    !REAL(getsockopt)(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) &&
-	    offset >= 0)
-		set_peek_off(fd, 0);
+	if (offset >= 0)
+		ss_unread_set_peek_off(fd, 0);
 	return offset;
 }
 
 static void restore_peek_off(int fd, int offset)
 {
 	if (offset >= 0)
-		set_peek_off(fd, offset);
+		ss_unread_set_peek_off(fd, offset);
 }
 
 enum ss_unread ss_unread(int fd)

@@ -36,6 +36,10 @@ int ss_unread_by_tcp_of(const struct ss_key *key, bool *fin);
 /* ioctl(FIONREAD) was successful with *@bytes: adds what it does not see. */
 void ss_unread_complete(int fd, int *bytes);
 
+/* SO_PEEK_OFF, which every peek moves; -1: off. */
+int ss_unread_peek_off(int fd);
+void ss_unread_set_peek_off(int fd, int offset);
+
 /* End of file or an error is next, after what waits. */
 bool ss_unread_has_ended(int fd);
 

@@ -671,6 +671,9 @@ class Generator:
             self.unless('LOWAT_BLOCKED', p.lowat > about.want or
                         (p.lowat > 1 and 'splice' in text))
             self.unless('ASYNC_WAITALL', p.owner)
+            # How much came with the first byte is a matter of time.
+            self.need('recvm' not in text or
+                      not any('INQ 1' in line for line in self.lines))
         self.do(p, f'start{thread} {text}')
         p.ops[thread] = about
         if about.kind == 'read' and p.rcvtimeo and p.rcvtimeo < LONG:
@@ -960,6 +963,8 @@ class Generator:
         if not p.ops:
             self.need(self.chance(0.5))
         self.need(not any(o.messages for o in p.ops.values()))
+        # SIGIO, sent while all are stopped, goes to any thread.
+        self.need(not p.owner or not p.ops)
         self.unless('STOPPED_TIMED', p.rcvtimeo and any(
             o.kind == 'read' for o in p.ops.values()))
         self.unless('LOWAT_BLOCKED', p.lowat > 1 and any(
