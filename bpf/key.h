@@ -44,8 +44,9 @@ int ss_key_of_socket(int fd, bool inode, struct ss_key *key);
 int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd);
 
 /*
- * The same into the map of the merged (SS_MERGED), after the sockhash. Bytes
- * that TCP has already queued are moved to the merged queue.
+ * The same into the map of those that may be redirected to, after the sockhash.
+ * With sk_skb (SS_MERGED), bytes that TCP has already queued are moved to the
+ * merged queue.
  */
 int ss_key_merge(int merged_fd, const struct ss_key *key, int fd);
 

@@ -11,10 +11,11 @@ struct {
 } sockhash SEC(".maps");
 
 /*
- * The sockets of the sockhash, under the same keys, whose TCP bytes are merged
- * into the redirect queue. A map of its own, so that this can end (an option is
- * set that only TCP's own queue honours) while the socket stays registered and
- * loses no byte: a psock lives as long as one map has the socket.
+ * The sockets of the sockhash, under the same keys, that may be redirected to;
+ * where sk_skb is attached, their TCP bytes are merged into the redirect queue.
+ * A map of its own, so that this can end (an option is set that only TCP's own
+ * queue honours) while the socket stays registered and loses no byte: a psock
+ * lives as long as one map has the socket.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
@@ -22,9 +23,6 @@ struct {
 	__type(key, struct ss_key);
 	__type(value, __u64);
 } merged SEC(".maps");
-
-/* Whether this kernel merges: set by the loader after its self-test. */
-volatile __u32 merging = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -413,20 +413,6 @@ explain:
 	return -1;
 }
 
-/* A variable in .bss, which after loading is the element of a map. */
-static int set_loaded(const struct ss_object *o, const char *name, __u32 value)
-{
-	struct bpf_map *map = find_map(o, ".bss");
-	__u32 *place = variable(o, ".bss", name), zero = 0;
-	size_t size;
-	const void *all = map ? bpf_map__initial_value(map, &size) : NULL;
-
-	if (!place || !all)
-		return -ENOENT;
-	*place = value; /* libbpf's copy: may or may not be mapped */
-	return bpf_map_update_elem(bpf_map__fd(map), &zero, all, BPF_ANY);
-}
-
 /* Attached for good only where it does what it is for. */
 static void try_merge(struct ss_object *o, struct ss_selftest *t)
 {
@@ -439,20 +425,16 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 		return;
 	}
 	prog = bpf_program__fd(o->merge);
-	t->merged_fd = o->fds[SS_OBJECT_MERGED];
 	err = bpf_prog_attach(prog, t->merged_fd, BPF_SK_SKB_STREAM_VERDICT, 0);
 	if (err) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
 			 "cannot attach: %s", strerror(-err));
 		return;
 	}
-	if (!ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason)))
-		return;
-	err = set_loaded(o, "merging", 1);
-	if (err)
-		snprintf(o->merge_reason, sizeof(o->merge_reason),
-			 "cannot tell the programs: %s", strerror(-err));
-	o->merged = !err;
+	o->merged =
+		ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason));
+	if (!o->merged)
+		bpf_prog_detach2(prog, t->merged_fd, BPF_SK_SKB_STREAM_VERDICT);
 }
 
 static void forget_counts(const struct ss_object *o)
@@ -489,7 +471,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	test = (struct ss_selftest){ .sockhash_fd = o->fds[SS_OBJECT_SOCKHASH],
-				     .merged_fd = -1,
+				     .merged_fd = o->fds[SS_OBJECT_MERGED],
 				     .counters_fd = o->counters_fd,
 				     .netns_inode = o->netns_inode };
 	charges = ss_selftest_charges(&test, why, sizeof(why));
@@ -501,6 +483,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 		if (load_and_attach(conf, o))
 			return -1;
 		test.sockhash_fd = o->fds[SS_OBJECT_SOCKHASH];
+		test.merged_fd = o->fds[SS_OBJECT_MERGED];
 		test.counters_fd = o->counters_fd;
 	}
 	if (charges < 0) {

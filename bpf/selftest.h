@@ -13,7 +13,7 @@ struct ss_selftest {
 	int sockhash_fd;
 	int counters_fd;
 	bool netns_inode;
-	int merged_fd; /* -1: without sk_skb */
+	int merged_fd; /* -1: a custom object has none */
 };
 
 /*

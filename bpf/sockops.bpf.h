@@ -89,8 +89,7 @@ static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
 	switch (err) {
 	case 0:
 		COUNT(registered);
-		if (merging)
-			bpf_sock_hash_update(ops, &merged, self, BPF_NOEXIST);
+		bpf_sock_hash_update(ops, &merged, self, BPF_NOEXIST);
 		break;
 	case -E2BIG:
 		COUNT(unregistered_full);

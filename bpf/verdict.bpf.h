@@ -83,21 +83,6 @@ static __always_inline bool drained(struct sock *b, bool direct)
 	return (unsigned long)READ(psock, ingress_msg.next) == head;
 }
 
-/*
- * B's TCP bytes go to the queue that redirected ones are in, or this kernel
- * keeps two. Taken out of it, a socket wants TCP's own queue from then on.
- */
-static __always_inline bool merged_as_all(struct sock *b, bool direct)
-{
-	struct sk_psock *psock =
-		KERNEL(struct sk_psock, (void *)psock_of(b, direct));
-
-	/* Named so since 5.13; before, no kernel merges. */
-	if (!bpf_core_field_exists(psock->progs.stream_verdict))
-		return true;
-	return !merging || READ(psock, progs.stream_verdict);
-}
-
 /* Neither end needs anything that only TCP's own path provides. */
 static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 				    bool direct)
@@ -115,7 +100,7 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 	       !READ_BITS(a, sk_tsflags) &&
 	       !(READ_BITS(a, sk_shutdown) & SEND_SHUTDOWN) &&
 	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
-	       !wants_tcp(tb, direct) && merged_as_all(b, direct);
+	       !wants_tcp(tb, direct);
 }
 
 /*
@@ -273,8 +258,14 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	}
 
 	peer_of(&peer, &self);
-	if (bpf_msg_redirect_hash(msg, &sockhash, &peer, BPF_F_INGRESS) !=
+	if (bpf_msg_redirect_hash(msg, &merged, &peer, BPF_F_INGRESS) !=
 	    SK_PASS) {
+		/* Registered, but taken out: it wants TCP's own queue. */
+		if (bpf_msg_redirect_hash(msg, &sockhash, &peer,
+					  BPF_F_INGRESS) == SK_PASS) {
+			COUNT(tcp_unwilling);
+			return by_tcp(msg, kmsg, &self, a, direct);
+		}
 		COUNT(tcp_no_peer);
 		return SK_PASS; /* nothing chosen, or A itself above: TCP */
 	}

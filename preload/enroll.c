@@ -105,7 +105,7 @@ static void merge(const struct ss_key *key, int fd)
 {
 	int map = ss_ownfd(SS_OBJECT_MERGED);
 
-	if (ss_runtime.control->flags & SS_MERGED &&
+	if (ss_runtime.control->ids[SS_OBJECT_MERGED] &&
 	    ss_key_merge(map, key, fd) && recovered(SS_OBJECT_MERGED, map))
 		ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), key, fd);
 }

@@ -35,15 +35,20 @@ static ssize_t go_on_with(struct ss_blocking *b, int fd,
 
 /*
  * A read that begins in the psock, of a socket that may have more in TCP's own
- * queue, behind that: see ss_oddread_across().
+ * queue, behind that: see ss_oddread_across(). Where that is rare a system call
+ * tells before; else it is looked for behind what was read.
  */
 static bool may_cross(int fd, int flags)
 {
+	enum ss_crossing crossing = ss_unmerge_crosses();
 	int saved_errno;
 	bool crosses;
 
-	if (__builtin_expect(!ss_unmerge_here(), 1) || flags & MSG_PEEK)
+	if (__builtin_expect(crossing == SS_CROSSING_NEVER, 1) ||
+	    flags & MSG_PEEK)
 		return false;
+	if (crossing == SS_CROSSING_ALWAYS)
+		return ss_blocking_generation(fd) & SS_GENERATION_TCP;
 	saved_errno = errno;
 	crosses = ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
 	errno = saved_errno;

@@ -239,6 +239,9 @@ static ssize_t read_all(int fd, struct msghdr *msg, size_t len, int flags)
 	bool went_on;
 	ssize_t n;
 
+	/* Inside TCP's own read, it would not see what is redirected. */
+	if (ss_unmerge_crosses() == SS_CROSSING_ALWAYS && ss_unmerge_is_not(fd))
+		flags &= ~MSG_WAITALL;
 	ss_blocking_begin(&b, fd);
 	n = REAL(recvmsg)(fd, msg, flags);
 	went_on = ss_blocking_concerns(n, flags);
@@ -289,7 +292,7 @@ ssize_t ss_oddread_across(int fd, struct msghdr *msg, ssize_t n)
 
 	ss_blocking_begin(&b, fd);
 	/* TCP's own reads end at the urgent mark. */
-	if ((size_t)n < length_of(msg) &&
+	if ((size_t)n < length_of(msg) && !ss_unread_none_by_tcp(fd) &&
 	    !REAL(ioctl)(fd, SIOCATMARK, &at_mark) && !at_mark &&
 	    !ss_unread_has_ended(fd) && ss_unread(fd) == SS_UNREAD_TCP)
 		more = read_on(&b, fd, msg, (size_t)n, 0, 0);

@@ -23,6 +23,7 @@
 #include "hosts.h"
 #include "ownfd.h"
 #include "spawn.h"
+#include "unmerge.h"
 
 #define LOADER "sockshunt-loader" /* in the shim's own directory */
 
@@ -237,6 +238,7 @@ static void start(void)
 	if (!get_maps(conf_file))
 		return;
 	ss_hosts_announce();
+	ss_unmerge_start();
 	set_state(SS_ON);
 	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
 	       ss_runtime.control->ids[SS_OBJECT_SOCKHASH],

@@ -13,17 +13,31 @@
 #include "runtime.h"
 #include "unread.h"
 
-bool ss_unmerged_here;
+unsigned char ss_unmerge_crossing;
 
-static bool merges(void)
+/* A custom object may have no such map. */
+static bool has_map(void)
 {
-	return ss_runtime_is_on() && ss_runtime.control->flags & SS_MERGED;
+	return ss_runtime_is_on() && ss_runtime.control->ids[SS_OBJECT_MERGED];
+}
+
+static bool has_one_queue(void)
+{
+	return ss_runtime.control->flags & SS_MERGED;
+}
+
+void ss_unmerge_start(void)
+{
+	if (!has_one_queue())
+		ss_unmerge_crossing = SS_CROSSING_ALWAYS;
 }
 
 bool ss_unmerge_any(void)
 {
-	return merges() &&
-	       __atomic_load_n(&ss_runtime.control->unmerged, __ATOMIC_RELAXED);
+	return ss_runtime_is_on() &&
+	       (!has_one_queue() ||
+		__atomic_load_n(&ss_runtime.control->unmerged,
+				__ATOMIC_RELAXED));
 }
 
 static bool inode(void)
@@ -38,12 +52,12 @@ static bool is_merged(const struct ss_key *key)
 	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_MERGED), key, &cookie);
 }
 
-bool ss_unmerge_is(int fd)
+bool ss_unmerge_has_two(int fd)
 {
 	struct ss_key key;
 
-	return merges() && ss_enroll_is_registered(fd, &key) &&
-	       !is_merged(&key);
+	return ss_enroll_is_registered(fd, &key) &&
+	       (!has_one_queue() || !is_merged(&key));
 }
 
 bool ss_unmerge_is_not(int fd)
@@ -51,7 +65,7 @@ bool ss_unmerge_is_not(int fd)
 	struct ss_key key;
 
 	return ss_enroll_is_registered(fd, &key) &&
-	       (!merges() || is_merged(&key));
+	       (!has_map() || is_merged(&key));
 }
 
 static bool take_out(const struct ss_key *key)
@@ -79,11 +93,17 @@ bool ss_unmerge(int fd)
 {
 	struct ss_key key;
 
-	if (!merges() || !ss_enroll_is_registered(fd, &key) || !is_merged(&key))
+	if (!has_map() || !ss_enroll_is_registered(fd, &key) ||
+	    !is_merged(&key))
 		return true;
+	if (!has_one_queue()) {
+		take_out(&key);
+		return true;
+	}
 	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
 		return false;
-	__atomic_store_n(&ss_unmerged_here, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&ss_unmerge_crossing, SS_CROSSING_SEEN,
+			 __ATOMIC_RELAXED);
 	if (!take_out(&key) || is_clean(fd))
 		return true;
 	/* Something came in by TCP just then. */
@@ -100,7 +120,7 @@ void ss_unmerge_peer(int fd)
 	bool fin = true;
 
 	/* It may be registered, though we are not. */
-	if (!merges() || !ss_may(SS_DUTY_BPF) ||
+	if (!has_map() || !ss_may(SS_DUTY_BPF) ||
 	    ss_key_of_socket(fd, inode(), &self))
 		return;
 	memset(&peer, 0, sizeof(peer));
@@ -111,6 +131,10 @@ void ss_unmerge_peer(int fd)
 	peer.netns = self.netns;
 	if (!is_merged(&peer))
 		return;
+	if (!has_one_queue()) {
+		take_out(&peer);
+		return;
+	}
 	/* We are the one who sends to it, so nothing comes in meanwhile. */
 	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
 		if (ss_unread_by_tcp_of(&peer, &fin) == 0 && !fin) {

@@ -19,6 +19,9 @@
 #include "runtime.h"
 #include "unmerge.h"
 
+/* More than the verdict lets wait: a share of the largest SO_RCVBUF by far. */
+#define SS_REDIRECTED_MAX (16 << 20)
+
 /* Then even a peek would take it. */
 bool ss_unread_has_error(int fd)
 {
@@ -162,6 +165,15 @@ int ss_unread_by_tcp(int fd)
 	return -1;
 }
 
+bool ss_unread_none_by_tcp(int fd)
+{
+	int bytes = 0;
+
+	if (ss_runtime_is_on() && ss_runtime.control->flags & SS_COUNTS_TCP)
+		return !REAL(ioctl)(fd, FIONREAD, &bytes) && !bytes;
+	return ss_unread_by_tcp(fd) == 0;
+}
+
 static void add_by_tcp(int fd, int *bytes)
 {
 	int by_tcp = ss_unread_by_tcp(fd);
@@ -172,7 +184,38 @@ static void add_by_tcp(int fd, int *bytes)
 		*bytes += by_tcp;
 }
 
-/* tcp_bpf_ioctl() counts the psock's queue only. */
+/* The psock's bytes are counted by nothing but a peek that copies them. */
+static void add_redirected(int fd, int *bytes)
+{
+	static char nowhere[65536]; /* written by any thread, read by none */
+	struct iovec iov[SS_REDIRECTED_MAX / sizeof(nowhere)];
+	struct msghdr msg = { .msg_iov = iov,
+			      .msg_iovlen = sizeof(iov) / sizeof(iov[0]) };
+	ssize_t n;
+
+	if (ss_unread(fd) != SS_UNREAD_PSOCK)
+		return;
+	for (size_t i = 0; i < msg.msg_iovlen; i++)
+		iov[i] = (struct iovec){ nowhere, sizeof(nowhere) };
+	n = REAL(recvmsg)(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0)
+		*bytes += (int)n;
+}
+
+/* The self-test has found out what this kernel counts. */
+static void count_both(int fd, int *bytes)
+{
+	unsigned int counts =
+		ss_runtime.control->flags & (SS_COUNTS_PSOCK | SS_COUNTS_TCP);
+
+	if (!counts)
+		*bytes = 0;
+	if (!(counts & SS_COUNTS_PSOCK))
+		add_redirected(fd, bytes);
+	if (!(counts & SS_COUNTS_TCP))
+		add_by_tcp(fd, bytes);
+}
+
 void ss_unread_complete(int fd, int *bytes)
 {
 	int saved_errno = errno;
@@ -182,8 +225,8 @@ void ss_unread_complete(int fd, int *bytes)
 	if (!ss_key_is_tcp(fd))
 		goto out;
 	/* After a reset a socket is not found in the map. */
-	if (ss_unmerge_is(fd)) {
-		add_by_tcp(fd, bytes);
+	if (ss_unmerge_has_two(fd)) {
+		count_both(fd, bytes);
 		goto out;
 	}
 	/* What was there before accept(2) is merged by the first look at it. */
@@ -219,7 +262,7 @@ static bool may_be_mapped(int fd, const struct tcp_zerocopy_receive *zc)
 	if (!ss_runtime_on_for(fd) || ss_key_of_socket(fd, false, &key))
 		return false;
 	return !ss_enroll_is_registered(fd, &key) ||
-	       (ss_unmerge_is(fd) && ss_unread(fd) != SS_UNREAD_PSOCK);
+	       (ss_unmerge_has_two(fd) && ss_unread(fd) != SS_UNREAD_PSOCK);
 }
 
 int ss_unread_zerocopy(int fd, void *value, socklen_t *len)

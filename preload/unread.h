@@ -29,6 +29,9 @@ enum ss_unread ss_unread(int fd);
  */
 int ss_unread_by_tcp(int fd);
 
+/* Whether there are none for certain; as cheap as this kernel allows. */
+bool ss_unread_none_by_tcp(int fd);
+
 /* The same of another's socket, as sock_diag(7) tells without privilege, and
  * whether it has received a FIN. */
 int ss_unread_by_tcp_of(const struct ss_key *key, bool *fin);
