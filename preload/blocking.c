@@ -246,8 +246,9 @@ ssize_t ss_blocking_go_on(struct ss_blocking *b, int fd, struct msghdr *msg,
 	errno = EAGAIN;
 	if (ss_runtime_is_disabled() || !ss_may(SS_DUTY_READ))
 		return -1;
-	if (!renumbered(b, fd) &&
-	    !(ss_blocking_waits(fd, 0) && ss_key_is_tcp(fd))) {
+	/* In this order: a number is renumbered before it is closed. */
+	if (!(ss_blocking_waits(fd, 0) && ss_key_is_tcp(fd)) &&
+	    !renumbered(b, fd)) {
 		errno = EAGAIN;
 		return -1;
 	}
