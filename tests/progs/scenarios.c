@@ -845,9 +845,16 @@ static void connect_in_handler(int signal)
 }
 
 /* The first TCP call of the process is in a handler, on a small stack. */
+/* SIGSTKSZ when it was a constant: arm64's kernel itself puts 5 KiB there. */
+#ifdef __aarch64__
+#define SIGNAL_STACK 16384
+#else
+#define SIGNAL_STACK 8192
+#endif
+
 static void first_use_on_signal_stack(void)
 {
-	static char memory[8192];
+	static char memory[SIGNAL_STACK];
 	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
 	struct sigaction action = { .sa_handler = connect_in_handler,
 				    .sa_flags = SA_ONSTACK };
