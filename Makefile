@@ -4,6 +4,7 @@
 # make check     all tests            make bench  the KubeCon experiment
 # make fuzz-semantics SECONDS=600      more random scripts than make check
 # make check-kernels KERNELS="5.10 6.1"  what is promised, on booted kernels
+# make arm64       all of it for arm64, in tests/bin/arm64
 # make install   PREFIX= DESTDIR=     make setup  what building and testing need
 
 VERSION  := 0.1.0
@@ -19,9 +20,17 @@ WARNINGS := -Wall -Wextra -Werror
 OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP \
 	      -DSS_VERSION='"$(VERSION)"' -DSS_LIBDIR='"$(LIBDIR)"'
 MULTIARCH = $(shell $(CC) -print-multiarch)
+# asm/ differs by architecture; what is made of it does not: tests/arm64.bats.
 BPF_CFLAGS = -O2 -g $(WARNINGS) -target bpf -mcpu=v3 -MMD -MP \
-	      -I/usr/include/$(MULTIARCH)
+	      -I$(SYSROOT)/usr/include/$(MULTIARCH)
 INIH     := -l:libinih.a
+
+# "make arm64" builds elsewhere: where the sources are, and the libraries.
+S :=
+SYSROOT :=
+vpath %.c $(S)
+vpath %.S $(S)
+sources = $(patsubst $(S)%,%,$(wildcard $(addprefix $(S),$(1))))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $@)
@@ -29,8 +38,8 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $@)
 CONF_SRCS   := conf/conf.c conf/log.c
 PINS_SRCS   := bpf/pins.c bpf/key.c bpf/permit.c
 LOADER_SRCS := bpf/loader.c bpf/object.c bpf/selftest.c bpf/usage.c
-SHIM_SRCS   := $(wildcard preload/*.c)
-TOOL_SRCS   := $(wildcard tools/*.c)
+SHIM_SRCS   := $(call sources,preload/*.c)
+TOOL_SRCS   := $(call sources,tools/*.c)
 
 objects = $(patsubst %.c,%.o,$(1))
 SHIM_OBJS   := $(call objects,$(SHIM_SRCS) $(CONF_SRCS) $(PINS_SRCS))
@@ -43,12 +52,14 @@ CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 		  NO_PROGRAM PROGRAM_TYPE MAP_TYPE KEY_SIZE VALUE_SIZE REJECTED)
 TEST_OBJECTS := tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
-	       $(wildcard tests/progs/*.c))) tests/bin/semantics
+	       $(call sources,tests/progs/*.c))) tests/bin/semantics
 
 
-.PHONY: FORCE all check check-kernels fuzz-semantics demo bench setup install uninstall clean format lint
+.PHONY: FORCE all programs arm64 check check-kernels \
+	fuzz-semantics demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
 all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
+programs: all $(TEST_OBJECTS) $(TEST_PROGS)
 
 %.bpf.o: %.bpf.c
 	$(call say,BPF)
@@ -112,7 +123,7 @@ tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
 tests/bin/conf_dump: LIBS := $(INIH)
 tests/bin/filter tests/bin/twoends: LIBS := -lseccomp
 
-tests/bin/semantics: $(call objects,$(wildcard tests/semantics/*.c)) | tests/bin
+tests/bin/semantics: $(call objects,$(call sources,tests/semantics/*.c)) | tests/bin
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
 
@@ -121,8 +132,10 @@ tests/bin/%: tests/progs/%.c | tests/bin
 	$(Q)$(CC) $(filter-out -fPIC,$(OUR_CFLAGS)) $(CFLAGS) -pthread -o $@ \
 		$(filter %.c %.o,$^) $(LIBS)
 
+# The sandbox has no network: what suites build with is fetched before.
 check: setup
-	$(Q)$(MAKE) -s --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
+	$(Q)$(MAKE) -s --no-print-directory programs
+	$(Q)tests/kernels/sysroot arm64 >/dev/null || :
 	$(Q)tests/run $(TESTS)
 
 # Random scripts for as long as wanted; more options: tests/semantics/fuzz --help
@@ -134,8 +147,17 @@ fuzz-semantics: setup
 # What is promised of each kernel; KERNELS="host 5.10 6.1 6.12 7", "quick 6.1".
 check-kernels:
 	$(Q)tools/setup.sh kernels
-	$(Q)$(MAKE) -s --no-print-directory all $(TEST_OBJECTS) $(TEST_PROGS)
+	$(Q)$(MAKE) -s --no-print-directory programs
 	$(Q)tests/kernels/run $(KERNELS)
+
+# A tree of the same shape, with Debian's cross compiler and arm64 libraries.
+ARM64 := tests/bin/arm64
+arm64:
+	$(Q)mkdir -p $(addprefix $(ARM64)/,bpf conf preload tools tests/bin tests/semantics)
+	$(Q)sysroot=$$(tests/kernels/sysroot arm64) && \
+	$(MAKE) --no-print-directory -C $(ARM64) -f $(CURDIR)/Makefile \
+		S=$(CURDIR)/ SYSROOT=$$sysroot \
+		CC="aarch64-linux-gnu-gcc --sysroot=$$sysroot" programs
 
 demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity
@@ -161,9 +183,10 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/sockshunt
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
 
-SHELL_FILES = $(wildcard tests/*.bash tests/*.bats tools/*.sh bench/*.sh) \
+SHELL_FILES = $(wildcard tests/*.bash tests/*/*.bash tests/*.bats) \
+	      $(wildcard tools/*.sh bench/*.sh) \
 	      tests/run tests/semantics/run .ci/run \
-	      $(addprefix tests/kernels/,run fetch image boot init promises)
+	      $(addprefix tests/kernels/,run fetch sysroot image boot init promises)
 lint:
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')
 	$(Q)shellcheck -x $(SHELL_FILES)

@@ -10,6 +10,7 @@ packages=(
 	# build
 	gcc make libc6-dev linux-libc-dev clang
 	libbpf-dev libelf-dev zlib1g-dev libinih-dev
+	gcc-aarch64-linux-gnu # for tests/arm64.bats
 	# tests and benchmarks: the programs that are accelerated, and tools
 	bats shellcheck clang-format binutils jq curl file
 	iproute2 util-linux procps libcap2-bin liburing-dev libseccomp-dev
