@@ -4,7 +4,7 @@
 # make check     all tests            make bench  the KubeCon experiment
 # make fuzz-semantics SECONDS=600      more random scripts than make check
 # make check-kernels KERNELS="5.10 6.1"  what is promised, on booted kernels
-# make arm64       all of it for arm64, in tests/bin/arm64
+# make arm64       all of it for arm64, in tests/bin/arm64; make check-kernels-arm64
 # make install   PREFIX= DESTDIR=     make setup  what building and testing need
 
 VERSION  := 0.1.0
@@ -55,7 +55,7 @@ TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics
 
 
-.PHONY: FORCE all programs arm64 check check-kernels \
+.PHONY: FORCE all programs arm64 check check-kernels check-kernels-arm64 \
 	fuzz-semantics demo bench setup install uninstall clean format lint
 .DELETE_ON_ERROR:
 all: preload/libsockshunt.so preload/sockshunt-loader tools/sockshunt
@@ -149,6 +149,11 @@ check-kernels:
 	$(Q)tools/setup.sh kernels
 	$(Q)$(MAKE) -s --no-print-directory programs
 	$(Q)tests/kernels/run $(KERNELS)
+
+check-kernels-arm64:
+	$(Q)tools/setup.sh kernels arm64
+	$(Q)$(MAKE) -s --no-print-directory arm64
+	$(Q)tests/kernels/run arm64 $(KERNELS)
 
 # A tree of the same shape, with Debian's cross compiler and arm64 libraries.
 ARM64 := tests/bin/arm64

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# setup.sh [kernels]: what building, the demo and the tests need, from Debian's
-# archive: installed if we are root, else the command to do so is printed.
-# kernels: what booting other kernels needs, too.
+# setup.sh [kernels [arm64]]: what building, the demo and the tests need, from
+# Debian's archive: installed if we are root, else the command to do so is printed.
+# kernels: what booting other kernels needs, too, of this or that architecture.
 set -euo pipefail
 
 packages=(
@@ -19,8 +19,9 @@ packages=(
 	default-jdk-headless
 )
 
-kernels=(qemu-system-x86 kmod cpio)
-[[ ${1-} != kernels ]] || packages+=("${kernels[@]}")
+emulator=qemu-system-x86
+[[ ${2-} != arm64 ]] || emulator=qemu-system-arm
+[[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "setup: not a Debian system; these packages' contents are needed:" \
