@@ -764,8 +764,10 @@ static void other_descriptors(void)
 	EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, unix_pair));
 	EXPECT(recv(unix_pair[0], &c, 1, MSG_DONTWAIT | MSG_TRUNC) < 0 &&
 	       errno == EAGAIN);
-	EXPECT(send(unix_pair[1], "x", 1, MSG_OOB) == 1);
-	EXPECT(!ioctl(unix_pair[0], SIOCATMARK, &at) && at == 1);
+	if (send(unix_pair[1], "x", 1, MSG_OOB) == 1) /* since 5.15 */
+		EXPECT(!ioctl(unix_pair[0], SIOCATMARK, &at) && at == 1);
+	else
+		EXPECT(errno == EOPNOTSUPP);
 	say(a, "both");
 	hear(b, "both");
 }
