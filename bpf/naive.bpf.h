@@ -7,8 +7,8 @@
 #ifndef SOCKSHUNT_NAIVE_BPF_H
 #define SOCKSHUNT_NAIVE_BPF_H
 
-static __always_inline int naive(struct sk_msg_md *msg, struct sk_msg *kmsg,
-				 bool direct)
+static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
+				   bool direct)
 {
 	struct sock *a = READ(kmsg, sk);
 	struct ss_key self, peer;
@@ -27,18 +27,6 @@ static __always_inline int naive(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		COUNT(tcp_no_peer);
 	}
 	return SK_PASS;
-}
-
-SEC("sk_msg")
-int sockshunt_verdict(struct sk_msg_md *msg)
-{
-	return naive(msg, bpf_cast_to_kern_ctx(msg), true);
-}
-
-SEC("sk_msg")
-int sockshunt_verdict_probe(struct sk_msg_md *msg)
-{
-	return naive(msg, (void *)msg, false);
 }
 
 #endif

@@ -32,4 +32,17 @@
 #include "sockops.bpf.h"
 #include "owners.bpf.h"
 
+SEC("sk_msg")
+int sockshunt_verdict(struct sk_msg_md *msg)
+{
+	return verdict(msg, bpf_cast_to_kern_ctx(msg), true);
+}
+
+/* The same for kernels before 6.2; the loader loads one of the two. */
+SEC("sk_msg")
+int sockshunt_verdict_probe(struct sk_msg_md *msg)
+{
+	return verdict(msg, (void *)msg, false);
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -284,17 +284,4 @@ no_self:
 	return SK_PASS;
 }
 
-SEC("sk_msg")
-int sockshunt_verdict(struct sk_msg_md *msg)
-{
-	return verdict(msg, bpf_cast_to_kern_ctx(msg), true);
-}
-
-/* The same for kernels before 6.2; the loader loads one of the two. */
-SEC("sk_msg")
-int sockshunt_verdict_probe(struct sk_msg_md *msg)
-{
-	return verdict(msg, (void *)msg, false);
-}
-
 #endif
