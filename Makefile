@@ -37,7 +37,8 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $@)
 
 CONF_SRCS   := conf/conf.c conf/log.c
 PINS_SRCS   := bpf/pins.c bpf/key.c bpf/permit.c
-LOADER_SRCS := bpf/loader.c bpf/object.c bpf/selftest.c bpf/usage.c
+LOADER_SRCS := bpf/loader.c bpf/object.c bpf/usage.c \
+	       $(call sources,bpf/selftest*.c)
 SHIM_SRCS   := $(call sources,preload/*.c)
 TOOL_SRCS   := $(call sources,tools/*.c)
 
@@ -109,11 +110,11 @@ tests/bin/libsockshunt-unguarded.so: $(SHIM_OBJS) bench/unguarded.map | tests/bi
 
 preload/sockshunt-loader: $(HELPER_OBJS)
 	$(call say,LD)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf $(INIH)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lbpf $(INIH)
 
 tools/sockshunt: $(TOOL_OBJS)
 	$(call say,LD)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf $(INIH)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lbpf $(INIH)
 
 tests/bin:
 	$(Q)mkdir -p $@

@@ -109,17 +109,33 @@ struct ss_counters {
 };
 #define SS_NR_COUNTERS (sizeof(struct ss_counters) / sizeof(__u64))
 
+/* TCP keeps the rest of the receive buffer, so its window closes as ever. */
+#define SS_ROOM_SHARE 4
+
+/*
+ * A queued message costs about 1 KiB of kernel memory that is charged to
+ * nobody, however short it is: an unread socket holds at most this many.
+ */
+#define SS_MAX_MESSAGES 256
+
 /* What SS_PROG_OWNERS answers at most, and for "cannot tell". */
 #define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */
-#define SS_MERGED	0x1 /* sk_skb attached: one receive queue */
-#define SS_NETNS_INODE	0x2 /* no SO_NETNS_COOKIE (before 5.14) */
-#define SS_COUNT_BYTES	0x4 /* redirected bytes are not in sk_rmem_alloc */
-#define SS_CUSTOM	0x8 /* the object came from bpf_program_path */
+#define SS_MERGED	 0x1 /* sk_skb attached: one receive queue */
+#define SS_NETNS_INODE	 0x2 /* no SO_NETNS_COOKIE (before 5.14) */
+#define SS_COUNT_BYTES	 0x4 /* redirected bytes are not in sk_rmem_alloc */
+#define SS_CUSTOM	 0x8 /* the object came from bpf_program_path */
 /* What ioctl(FIONREAD) counts of a registered socket that is not merged. */
-#define SS_COUNTS_PSOCK 0x10 /* redirected bytes */
-#define SS_COUNTS_TCP	0x20 /* bytes in TCP's queue */
+#define SS_COUNTS_PSOCK	 0x10 /* redirected bytes */
+#define SS_COUNTS_TCP	 0x20 /* bytes in TCP's queue */
+/* What the self-test has seen to hold: all, in our own object, or it was not
+ * run (self_test_usecs is 0). */
+#define SS_KEEPS_ORDER	 0x40
+#define SS_KEEPS_ROOM	 0x80
+#define SS_KEEPS_WAKEUPS 0x100
+#define SS_KEEPS_END	 0x200
+#define SS_KEEPS_ALL	 0x3c0
 
 /* ss_control.state: the only field that changes after loading. */
 #define SS_STATE_ON	  1 /* sockets may be registered */

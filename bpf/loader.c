@@ -295,7 +295,8 @@ static void describe(const struct ss_conf *conf, const struct ss_object *o,
 	control->flags = (o->merged ? SS_MERGED : 0) |
 			 (o->netns_inode ? SS_NETNS_INODE : 0) |
 			 (o->count_bytes ? SS_COUNT_BYTES : 0) |
-			 (conf->bpf_program_path[0] ? SS_CUSTOM : 0);
+			 (conf->bpf_program_path[0] ? SS_CUSTOM : 0) |
+			 o->test_flags;
 	control->state = SS_STATE_ON;
 	control->loader_pid = (__u32)getpid();
 	control->loader_uid = (__u32)getuid();

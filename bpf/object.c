@@ -431,10 +431,11 @@ static void try_merge(struct ss_object *o, struct ss_selftest *t)
 			 "cannot attach: %s", strerror(-err));
 		return;
 	}
-	o->merged =
-		ss_selftest_merges(t, o->merge_reason, sizeof(o->merge_reason));
-	if (!o->merged)
-		bpf_prog_detach2(prog, t->merged_fd, BPF_SK_SKB_STREAM_VERDICT);
+	o->merged = ss_selftest_merges(t) == 1;
+	if (o->merged)
+		return;
+	snprintf(o->merge_reason, sizeof(o->merge_reason), "%.100s", t->why);
+	bpf_prog_detach2(prog, t->merged_fd, BPF_SK_SKB_STREAM_VERDICT);
 }
 
 static void forget_counts(const struct ss_object *o)
@@ -456,12 +457,35 @@ static unsigned int usecs_since(const struct timespec *then)
 			      (now.tv_nsec - then->tv_nsec) / 1000);
 }
 
+static void begin_test(const struct ss_object *o, struct ss_selftest *t)
+{
+	t->sockhash_fd = o->fds[SS_OBJECT_SOCKHASH];
+	t->counters_fd = o->counters_fd;
+	t->netns_inode = o->netns_inode;
+	t->merged_fd = o->fds[SS_OBJECT_MERGED];
+}
+
+/* A custom object is its owner's to answer for. */
+static int complain(const struct ss_conf *conf, const struct ss_selftest *t)
+{
+	if (conf->bpf_program_path[0]) {
+		ss_log(SS_LOG_WARN,
+		       "bpf_program_path: the self-test failed: %s", t->why);
+		return 0;
+	}
+	ss_log(SS_LOG_ERROR,
+	       "the self-test failed: %s; connections stay on TCP on this "
+	       "kernel",
+	       t->why);
+	return -1;
+}
+
 int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 {
 	struct ss_selftest test;
 	struct timespec start;
-	char why[80];
-	int charges;
+	int charges, holds = -1;
+	unsigned int usecs;
 
 	memset(o, 0, sizeof(*o));
 	o->netns_inode = !has_netns_cookie();
@@ -469,12 +493,10 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 	if (load_and_attach(conf, o))
 		return -1;
 
+	begin_test(o, &test);
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	test = (struct ss_selftest){ .sockhash_fd = o->fds[SS_OBJECT_SOCKHASH],
-				     .merged_fd = o->fds[SS_OBJECT_MERGED],
-				     .counters_fd = o->counters_fd,
-				     .netns_inode = o->netns_inode };
-	charges = ss_selftest_charges(&test, why, sizeof(why));
+	charges = ss_selftest_charges(&test);
+	usecs = usecs_since(&start);
 	if (charges != 1) {
 		/* Known before it is loaded: a constant in the program. Where
 		 * the test could not run, counting is the safe assumption. */
@@ -482,19 +504,23 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 		o->count_bytes = true;
 		if (load_and_attach(conf, o))
 			return -1;
-		test.sockhash_fd = o->fds[SS_OBJECT_SOCKHASH];
-		test.merged_fd = o->fds[SS_OBJECT_MERGED];
-		test.counters_fd = o->counters_fd;
+		begin_test(o, &test);
 	}
-	if (charges < 0) {
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	if (charges >= 0)
+		holds = ss_selftest_rule(&test);
+	if (holds < 0) {
 		snprintf(o->merge_reason, sizeof(o->merge_reason),
-			 "self-test not run: %s", why);
+			 "self-test not run: %.80s", test.why);
 		ss_log(SS_LOG_INFO, "%s", o->merge_reason);
-		forget_counts(o);
-		return 0;
+	} else if (!holds && complain(conf, &test)) {
+		ss_object_close(o);
+		return -1;
+	} else {
+		o->test_flags = test.flags;
+		try_merge(o, &test);
+		o->self_test_usecs = usecs + usecs_since(&start);
 	}
-	try_merge(o, &test);
-	o->self_test_usecs = usecs_since(&start);
 	forget_counts(o);
 	return 0;
 }

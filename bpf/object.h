@@ -26,8 +26,9 @@ struct ss_object {
 	bool count_bytes;
 	bool knows_task;
 	bool merged;
-	char merge_reason[112]; /* why not */
-	unsigned int self_test_usecs;
+	char merge_reason[112];	      /* why not */
+	__u32 test_flags;	      /* SS_KEEPS_... and SS_COUNTS_... */
+	unsigned int self_test_usecs; /* 0: not run */
 };
 
 /*

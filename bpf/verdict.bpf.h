@@ -16,21 +16,12 @@
 
 #define SOCK_RCVBUF_LOCK 2 /* the same, in sk_userlocks */
 
-/* TCP keeps the rest of the receive buffer, so its window closes as ever. */
-#define ROOM_SHARE 4
-
-/*
- * A queued message costs about 1 KiB of kernel memory that is charged to
- * nobody, however short it is: an unread socket holds at most this many.
- */
-#define MAX_MESSAGES 256
-
 /*
  * TCP may take a part of a message, and a ring would then lose some of the
  * rest. Redirecting takes all: for a ring there is this much more room.
  */
 #define RING_ROOM     (16 << 20)
-#define RING_MESSAGES (16 * MAX_MESSAGES)
+#define RING_MESSAGES (16 * SS_MAX_MESSAGES)
 
 /* What A remembers; only its own sends touch it, under its socket lock. */
 struct sender {
@@ -137,9 +128,9 @@ static __always_inline bool has_room(struct tcp_sock *tb, __u32 size,
 		READ(tb, rcv_wup) + READ(tb, rcv_wnd) - READ(tb, rcv_nxt);
 
 	if (!(READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK))
-		return used <= buffer / ROOM_SHARE;
+		return used <= buffer / SS_ROOM_SHARE;
 	used += size;
-	return used <= buffer / ROOM_SHARE &&
+	return used <= buffer / SS_ROOM_SHARE &&
 	       used + (window > 0 ? window : 0) <= buffer;
 }
 
@@ -176,9 +167,9 @@ static __always_inline enum outcome judge(struct sender *sender,
 	}
 	if (!has_room(tb, size, direct) ||
 	    (count_bytes &&
-	     sender->bytes > (__u32)READ(sb, sk_rcvbuf) / ROOM_SHARE))
+	     sender->bytes > (__u32)READ(sb, sk_rcvbuf) / SS_ROOM_SHARE))
 		outcome = ROOM;
-	else if (sender->messages >= MAX_MESSAGES)
+	else if (sender->messages >= SS_MAX_MESSAGES)
 		outcome = MESSAGES;
 	if (outcome != REDIRECT && has_ring() && sender->bytes < RING_ROOM &&
 	    sender->messages < RING_MESSAGES)
