@@ -105,6 +105,9 @@ static void print_loaded(const struct status *s)
 	printf("%-16s%u of %u entries used%s\n", "sockhash", s->entries,
 	       s->max_entries,
 	       c->state == SS_STATE_DRAINING ? " (draining)" : "");
+	snprintf(line, sizeof(line), "took %u us", c->self_test_usecs);
+	print_line("self-test", c->self_test_usecs ? line : "not run",
+		   sizeof(line));
 	for (size_t i = 0; get_finding(c, i, &f); i++)
 		print_line(f.name, f.text, sizeof(f.text));
 	printf("\n");
