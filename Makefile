@@ -51,10 +51,13 @@ HELPER_OBJS := bpf/loader_main.o $(LOAD_OBJS)
 
 CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 		  NO_PROGRAM PROGRAM_TYPE MAP_TYPE KEY_SIZE VALUE_SIZE REJECTED)
-TEST_OBJECTS := tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o $(CUSTOM_OBJECTS)
+VARIANTS := naive unmerged $(addprefix broken-,order bytes messages recv \
+	    poll epoll end counts)
+VARIANT_OBJECTS := $(patsubst %,tests/bin/%.bpf.o,$(VARIANTS))
+TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
-	       $(call sources,tests/progs/*.c))) tests/bin/semantics
-
+	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
+	       tests/bin/sockshunt-loader-naive
 
 .PHONY: FORCE all programs arm64 check check-kernels check-kernels-arm64 \
 	fuzz-semantics demo bench setup install uninstall clean format lint
@@ -67,12 +70,31 @@ programs: all $(TEST_OBJECTS) $(TEST_PROGS)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 # Variants for tests and benchmarks: the verdict without the rule, which the
-# integrity test must find out, and ours as on kernels that cannot merge.
-tests/bin/naive.bpf.o: VARIANT := -DSS_NAIVE
-tests/bin/unmerged.bpf.o: VARIANT := -DSS_UNMERGED
-tests/bin/naive.bpf.o tests/bin/unmerged.bpf.o: bpf/sockshunt.bpf.c | tests/bin
+# integrity test must find out; ours as on kernels that cannot merge; and with
+# one promise broken, for the self-test.
+VARIANT_naive           := -DSS_NAIVE
+VARIANT_unmerged        := -DSS_UNMERGED
+VARIANT_broken-order    := -DSS_BROKEN -DSS_IGNORES=tcp_order
+VARIANT_broken-bytes    := -DSS_BROKEN -DSS_IGNORES=tcp_room
+VARIANT_broken-messages := -DSS_BROKEN -DSS_IGNORES=tcp_messages
+VARIANT_broken-recv     := -DSS_BROKEN -DSS_HOLDS='"recv"'
+VARIANT_broken-poll     := -DSS_BROKEN -DSS_HOLDS='"poll"'
+VARIANT_broken-epoll    := -DSS_BROKEN -DSS_HOLDS='"epol"'
+VARIANT_broken-end      := -DSS_BROKEN -DSS_HOLDS='"last"'
+VARIANT_broken-counts   := -DSS_BROKEN -DSS_CUTS='"both"'
+$(VARIANT_OBJECTS): tests/bin/%.bpf.o: bpf/sockshunt.bpf.c | tests/bin
 	$(call say,BPF)
-	$(Q)$(CLANG) $(BPF_CFLAGS) $(VARIANT) -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(VARIANT_$*) -c $< -o $@
+
+# The loader with the object that its self-test must refuse.
+tests/bin/sockshunt-loader-naive: $(filter-out bpf/embed.o,$(HELPER_OBJS)) \
+				  tests/bin/embed-naive.o
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lbpf $(INIH)
+
+tests/bin/embed-naive.o: bpf/embed.S tests/bin/naive.bpf.o
+	$(call say,AS)
+	$(Q)$(CC) -DOBJECT='"tests/bin/naive.bpf.o"' -c $< -o $@
 
 # For bpf_program_path: one object that is right, and each way to be wrong.
 tests/bin/custom-%.bpf.o: tests/progs/custom.bpf.c | tests/bin
@@ -90,7 +112,7 @@ tests/bin/custom-%.bpf.o: tests/progs/custom.bpf.c | tests/bin
 
 bpf/embed.o: bpf/embed.S bpf/sockshunt.bpf.o
 	$(call say,AS)
-	$(Q)$(CC) -c $< -o $@
+	$(Q)$(CC) -DOBJECT='"bpf/sockshunt.bpf.o"' -c $< -o $@
 
 # Everything but the hooks is hidden; libc is the only dependency. A segment
 # less to map makes every exec cheaper; symbols are bound at once, because the

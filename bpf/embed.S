@@ -4,6 +4,6 @@
 	.global ss_embedded_object, ss_embedded_object_end
 	.balign 16
 ss_embedded_object:
-	.incbin "bpf/sockshunt.bpf.o"
+	.incbin OBJECT
 ss_embedded_object_end:
 	.section .note.GNU-stack, "", %progbits

@@ -26,6 +26,11 @@
 #else
 #include "verdict.bpf.h"
 #endif
+#ifdef SS_BROKEN
+#include "broken.bpf.h"
+#else
+#define decide verdict
+#endif
 #if !defined(SS_NAIVE) && !defined(SS_UNMERGED)
 #include "merge.bpf.h"
 #endif
@@ -35,14 +40,14 @@
 SEC("sk_msg")
 int sockshunt_verdict(struct sk_msg_md *msg)
 {
-	return verdict(msg, bpf_cast_to_kern_ctx(msg), true);
+	return decide(msg, bpf_cast_to_kern_ctx(msg), true);
 }
 
 /* The same for kernels before 6.2; the loader loads one of the two. */
 SEC("sk_msg")
 int sockshunt_verdict_probe(struct sk_msg_md *msg)
 {
-	return verdict(msg, (void *)msg, false);
+	return decide(msg, (void *)msg, false);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

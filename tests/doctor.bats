@@ -113,14 +113,32 @@ NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all
 	[ "$(entries)" -eq 0 ]
 }
 
-@test "doctor: the self-test's results are those of status" {
-	local merged
+# finding NAME: ok, if status says true, else note.
+finding() {
+	"$SOCKSHUNT" status --json |
+		jq -r "if .self_test.$1 then \"ok\" else \"note\" end"
+}
 
+@test "doctor: the self-test's results are those of status" {
 	"$SOCKSHUNT" load
-	merged=$("$SOCKSHUNT" status --json | jq .self_test.merged_queue)
 	examine
-	check "$([[ $merged == true ]] && echo ok || echo note)" "one queue"
+	check "$(finding merged_queue)" "one queue"
 	check ok self-test "took "
+	check ok order kept
+	check ok room kept
+	check ok wake-ups kept
+	check ok "end of file" kept
+	check "$(finding counts_redirected)" FIONREAD redirected
+	check "$(finding counts_tcp)" FIONREAD "on TCP"
+}
+
+@test "doctor: what a custom object breaks is told" {
+	configure "bpf_program_path = $BIN/naive.bpf.o"
+	"$SOCKSHUNT" load
+	examine
+	check note order "broken: messages overtake"
+	check note room "broken: "
+	check ok wake-ups kept
 }
 
 @test "doctor: text says the same as JSON" {

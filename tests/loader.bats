@@ -108,7 +108,9 @@ NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 		.max_entries == 65536 and .draining == false and
 		.custom_object == false and .cgroup_path == "" and
 		.self_test.usecs > 0 and
-		(.self_test.merged_queue == (.self_test.not_merged_because == ""))
+		(.self_test.merged_queue == (.self_test.not_merged_because == "")) and
+		([.self_test | .keeps_order, .keeps_room, .keeps_wakeups,
+			.keeps_end] | all)
 	' <<<"$output"
 	# The self-test's own traffic is not counted as the user's.
 	jq -e '[.counters[]] | length > 10 and add == 0' <<<"$output"
@@ -119,7 +121,9 @@ NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 	[[ $output == *"object"*"built in"* ]]
 	[[ $output == *"cgroup"*"not attached"* ]]
 	[[ $output == *"sockhash"*"0 of 65536 entries used"* ]]
+	[[ $output == *"self-test"*"took "*" us"* ]]
 	[[ $output == *"one queue"* && $output == *"receiver pays"* ]]
+	[[ $output == *"FIONREAD"*"redirected bytes"*"FIONREAD"*"bytes on TCP"* ]]
 	for name in $(status_of '.counters | keys[]'); do
 		[ "$(grep -c " 0  $name " <<<"$output")" -eq 1 ]
 	done
@@ -466,6 +470,106 @@ refuses_object() {
 	was_plain
 	says "map 'sockhash'"
 	is_state "not loaded"
+}
+
+#
+# The self-test
+#
+
+# broken: what the self-test has found not to hold, in one line.
+broken() {
+	status_of '.self_test | to_entries |
+		map(select((.key | startswith("keeps_")) and .value == false).key) |
+		join(" ")'
+}
+
+@test "self-test: takes less than 50 ms" {
+	local usecs best=1000000
+
+	for _ in {1..10}; do
+		succeeds "$SOCKSHUNT" load
+		usecs=$(status_of .self_test.usecs)
+		succeeds "$SOCKSHUNT" unload
+		[[ $usecs -ge $best ]] || best=$usecs
+		[[ $best -ge 50000 ]] || break
+	done
+	[[ $best -gt 0 && $best -lt 50000 ]] || fail_with "took $best us"
+}
+
+@test "self-test: finds out each promise that an object breaks, in one line" {
+	local object what reason
+
+	while IFS='|' read -r object what reason; do
+		configure "bpf_program_path = $BIN/$object.bpf.o"
+		run --separate-stderr "$SOCKSHUNT" load
+		[[ $status -eq 0 ]] || fail_with "$object: expected a warning"
+		says "warn: bpf_program_path: the self-test failed: $reason"
+		is_state loaded
+		[[ $(broken) == "$what" ]] || fail_with "$object: $(broken)"
+		run --separate-stderr "$SOCKSHUNT" status
+		[[ $(grep -c broken: <<<"$output") -eq $(wc -w <<<"$what") ]] ||
+			fail_with "$object: expected $what"
+		succeeds "$SOCKSHUNT" unload
+	done <<-'END'
+		naive|keeps_order keeps_room|order: messages overtook
+		broken-order|keeps_order keeps_room|order: messages overtook
+		broken-bytes|keeps_room|room: 1
+		broken-messages|keeps_room|room: 262 messages, 262 bytes
+		broken-recv|keeps_wakeups|wake-ups: a reader asleep in recv(2)
+		broken-poll|keeps_wakeups|wake-ups: a reader asleep in poll(2)
+		broken-epoll|keeps_wakeups|wake-ups: a reader asleep in epoll_wait(2)
+		broken-end|keeps_end|end: redirected bytes before it were lost
+	END
+}
+
+@test "self-test: without the merged queue nothing is broken" {
+	configure "bpf_program_path = $BIN/unmerged.bpf.o"
+	succeeds "$SOCKSHUNT" load
+	[ -z "$(broken)" ]
+	[ "$(status_of .self_test.merged_queue)" = false ]
+}
+
+@test "self-test: FIONREAD is trusted only if what it says adds up" {
+	configure "bpf_program_path = $BIN/broken-counts.bpf.o" \
+		'log_level = info'
+	run --separate-stderr "$SOCKSHUNT" load
+	[ "$status" -eq 0 ]
+	[ -z "$(broken)" ]
+	jq -e '.self_test | (.counts_redirected or .counts_tcp) | not' \
+		<<<"$("$SOCKSHUNT" status --json)"
+	[[ $stderr == *"self-test: FIONREAD is not trusted: "* ]] ||
+		fail_with "expected the reason"
+}
+
+@test "self-test: if our own object fails it, all stays on TCP, with one line" {
+	local dir=$BATS_TEST_TMPDIR
+	local line="the self-test failed: order: messages overtook"
+
+	cp "$SHIM" "$dir"
+	cp "$BIN/sockshunt-loader-naive" "$dir/sockshunt-loader"
+	refuses "error: $line" "$dir/sockshunt-loader" -c "$CONF"
+	says "; connections stay on TCP on this kernel"
+	is_state "not loaded"
+	has_pins ""
+	exchange env "LD_PRELOAD=$dir/${SHIM##*/}"
+	was_plain
+	says "$line"
+}
+
+@test "self-test: where there is no loopback it is not run, and that is told" {
+	configure 'log_level = info'
+	run --separate-stderr unshare --net "$SOCKSHUNT" load
+	[ "$status" -eq 0 ]
+	says "info: self-test not run: no connection over loopback"
+	is_state loaded
+	[ "$(status_of .self_test.usecs)" -eq 0 ]
+	[ "$(status_of .self_test.merged_queue)" = false ]
+	[ "$(status_of .self_test.charges_receiver)" = false ]
+	run --separate-stderr "$SOCKSHUNT" status
+	[[ $output == *"self-test"*"not run"* && $output != *broken:* ]]
+	[ "$(grep -c "not tested" <<<"$output")" -eq 6 ]
+	exchange "${SHIMMED[@]}"
+	was_redirected
 }
 
 #
