@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -279,6 +281,19 @@ static bool is_locked_down(void)
 	return strstr(modes, "[confidentiality]");
 }
 
+/* Without it the verifier forbids what it lets others do, with EACCES. */
+static bool lacks_perfmon(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+
+	return !syscall(SYS_capget, &header, data) &&
+	       !(data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) &&
+	       !(data[1].effective & CAP_TO_MASK(CAP_PERFMON));
+}
+
 static const char *hint_for(int err)
 {
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) &&
@@ -286,7 +301,7 @@ static const char *hint_for(int err)
 		return "; the kernel is locked down (" LOCKDOWN
 		       " says confidentiality): boot with lockdown=integrity "
 		       "or none";
-	if (err == -EPERM)
+	if (err == -EPERM || (err == -EACCES && lacks_perfmon()))
 		return "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
 		       "CAP_PERFMON";
 	if (access(BTF, R_OK))
