@@ -553,4 +553,5 @@ make_here() {
 	is_quiet
 	tries "$prefix/bin/sockshunt" run printenv LD_PRELOAD
 	[ "$output" = "$prefix/lib/sockshunt/libsockshunt.so" ]
+	make_here all # for the suites to come: without that prefix
 }
