@@ -11,6 +11,7 @@ use_apt() {
 	local apt=$cache/apt-$1 mirror suite
 
 	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial
+	: >"$apt/status"
 	exec 9>"$cache/lock"
 	flock 9
 	mirror=$(apt-cache policy 2>/dev/null |
@@ -24,7 +25,7 @@ use_apt() {
 	done >>"$apt/sources.list"
 	cat >"$apt/apt.conf" <<-END
 		Dir::State "$apt";
-		Dir::State::status "/dev/null";
+		Dir::State::status "$apt/status"; // and its locks
 		Dir::Cache "$apt/cache";
 		Dir::Etc::sourcelist "$apt/sources.list";
 		Dir::Etc::sourceparts "-";
