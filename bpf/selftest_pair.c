@@ -137,26 +137,30 @@ bool ss_pair_send_by_tcp(const struct ss_pair *p, const char *text)
 	return sent;
 }
 
-static __u64 received(const struct ss_pair *p)
+static bool has_received(const struct ss_pair *p, __u64 bytes)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 
-	getsockopt(p->b, IPPROTO_TCP, TCP_INFO, &info, &len);
-	return info.tcpi_bytes_received;
+	return !getsockopt(p->b, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_bytes_received == bytes;
 }
 
-static __u64 counted(const struct ss_pair *p)
+static bool can_read(const struct ss_pair *p, __u64 bytes)
 {
-	return ss_pair_fionread(p);
+	char buf[64];
+
+	return ss_pair_fionread(p) == (int)bytes ||
+	       recv(p->b, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT) ==
+		       (ssize_t)bytes;
 }
 
 /* What TCP delivers may take a softirq, or a worker that merges. */
-static bool becomes(const struct ss_pair *p,
-		    __u64 (*value)(const struct ss_pair *p), __u64 wanted)
+static bool soon(bool (*is_so)(const struct ss_pair *p, __u64 bytes),
+		 const struct ss_pair *p, __u64 bytes)
 {
 	for (int i = 0; i < WAIT_MSECS; i++) {
-		if (value(p) == wanted)
+		if (is_so(p, bytes))
 			return true;
 		usleep(i ? 1000 : 0);
 	}
@@ -165,12 +169,12 @@ static bool becomes(const struct ss_pair *p,
 
 bool ss_pair_arrives(const struct ss_pair *p, __u64 bytes)
 {
-	return becomes(p, received, bytes);
+	return soon(has_received, p, bytes);
 }
 
 bool ss_pair_counts(const struct ss_pair *p, int bytes)
 {
-	return becomes(p, counted, bytes);
+	return soon(can_read, p, bytes) && ss_pair_fionread(p) == bytes;
 }
 
 bool ss_pair_reads(const struct ss_pair *p, const char *text)

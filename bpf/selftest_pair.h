@@ -57,7 +57,7 @@ bool ss_pair_reads(const struct ss_pair *p, const char *text);
 /* B reads the end of file. */
 bool ss_pair_ends(const struct ss_pair *p);
 
-/* Bytes, or -1; and whether it becomes @bytes soon. */
+/* Bytes, or -1; and whether it is @bytes when they can be read. */
 int ss_pair_fionread(const struct ss_pair *p);
 bool ss_pair_counts(const struct ss_pair *p, int bytes);
 
