@@ -39,7 +39,11 @@
 #define READ_SIZE   8192
 #define LARGEST	    (256 << 10)
 #define STALL_MSECS 100
-/* Of two processes one may merely not have run; of one thread, never. */
+/*
+ * Of two processes one may merely not have run; of one thread, never. But a
+ * small buffer may be full of what was redirected when bytes come by TCP, which
+ * sends them again after 200 ms.
+ */
 #define IDLE_MSECS  2000
 
 enum role {
@@ -422,7 +426,8 @@ static long loop(bool forever)
 			/* An event may have come since; see it first. */
 			if (unfinished() &&
 			    (n = epoll_wait(epfd, events, 64, 0)) <= 0)
-				watch(idle, alone ? STALL_MSECS : IDLE_MSECS);
+				watch(idle, alone && !buffer ? STALL_MSECS
+							     : IDLE_MSECS);
 		}
 		if (n > 0) {
 			if (now() - start > longest)
