@@ -38,7 +38,7 @@ fi
 PINGPONG=$ROOT/tests/bin/pingpong
 UNGUARDED=$ROOT/tests/bin/libsockshunt-unguarded.so
 need "$PINGPONG" "$SHIM" "$UNGUARDED" jq taskset valgrind
-trap stop_all EXIT
+at_exit stop_all
 load_bpf
 mkdir "$SANDBOX/r"
 

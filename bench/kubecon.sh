@@ -263,9 +263,7 @@ fi
 shift
 parse "$@"
 
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap clean_up EXIT
+at_exit clean_up
 
 need "$SOCKSHUNT" "$SHIM" sockperf jq ip ss nsenter taskset timeout
 for cpu in "$SERVER_CPU" "$CLIENT_CPU"; do

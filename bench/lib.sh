@@ -94,6 +94,14 @@ stop_all() {
 	STARTED=()
 }
 
+# at_exit COMMAND: by a signal, too; another one does not interrupt COMMAND.
+at_exit() {
+	# shellcheck disable=SC2064 # now is when $1 is known
+	trap "trap '' INT TERM; $1" EXIT
+	trap "trap '' INT TERM; exit 130" INT
+	trap "trap '' INT TERM; exit 143" TERM
+}
+
 # eventually COMMAND...: retries for up to 10 seconds.
 eventually() {
 	local tries

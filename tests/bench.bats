@@ -77,7 +77,11 @@ is_measuring() {
 	setsid "$ROOT/bench/kubecon.sh" -t 60 --same-cpu 3>&- &
 	eventually is_measuring
 	[[ -d $(used_cgroup) ]]
-	kill -TERM -- "-$!"
+	# More than once, as somebody impatient would.
+	for _ in {1..30}; do
+		kill -TERM -- "-$!" 2>/dev/null || break
+		sleep 0.01
+	done
 	eventually used_cgroup_is_gone
 }
 

@@ -177,9 +177,7 @@ case "$#,${1-}" in
 	;;
 esac
 
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap stop_all EXIT
+at_exit stop_all
 
 need "$SOCKSHUNT" "$SHIM" "$ROOT/tests/bin/integrity" \
 	redis-server redis-benchmark redis-cli sockperf jq ss taskset timeout

@@ -19,7 +19,7 @@ fi
 if [[ ${1-} != --inside ]]; then
 	SANDBOX=$(mktemp -d "${TMPDIR:-/tmp}/sockshunt-XXXXXX")
 	export SANDBOX
-	trap 'rm -rf "$SANDBOX"' EXIT
+	trap 'trap "" INT TERM; rm -rf "$SANDBOX"' EXIT
 	# unshare(1) ignores signals while it waits; they are for the inside.
 	unshare --mount --net --pid --fork --mount-proc --kill-child \
 		"$0" --inside "$@" <&0 &
@@ -27,10 +27,11 @@ if [[ ${1-} != --inside ]]; then
 	trap 'stopped=1; pkill -TERM -P $! || true' INT TERM
 	status=0
 	wait $! || status=$?
-	if [[ -n $stopped ]]; then # the signal ended the wait, too early
-		wait $! || true
+	while [[ -n $stopped ]]; do # a signal ended the wait, too early
+		stopped=
 		status=143
-	fi
+		wait $! || true
+	done
 	exit "$status"
 fi
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import tempfile
 import threading
@@ -90,10 +91,18 @@ class World:
                        SOCKSHUNT_LOG_FILE=self.log)
         return env
 
+    def kill_all(self):
+        """Who is left in the cgroup, if we were stopped by a signal."""
+        with open(f'{self.cgroup}/cgroup.procs', encoding='ascii') as f:
+            for pid in f.read().split():
+                if pid != '0':
+                    os.kill(int(pid), signal.SIGKILL)
+
     def end(self):
         if self.cgroup:
             for _ in range(100):
                 try:
+                    self.kill_all()
                     os.rmdir(self.cgroup)
                     return
                 except OSError:
