@@ -613,6 +613,9 @@ class Generator:
             self.need(p.nonblock)
             flags.remove('DONTWAIT')
         immediate = p.nonblock or 'DONTWAIT' in flags
+        # What comes next is there in time, or not, once the first has come.
+        self.need('WAITFORONE' not in flags or immediate or returns is True or
+                  about.takes == about.want)
         if not immediate and can_flag and self.chance(0.25):
             flags.append('DONTWAIT')
             immediate = True
