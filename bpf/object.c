@@ -3,19 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
 #include "key.h"
+#include "privilege.h"
 #include "selftest.h"
 
 #define VERDICT_PROBE SS_PROG_VERDICT "_probe" /* for kernels before 6.2 */
@@ -264,14 +263,11 @@ static void set_ports(const struct ss_conf *conf, const struct ss_object *o)
 	}
 }
 
-#define LOCKDOWN "/sys/kernel/security/lockdown"
-#define BTF	 "/sys/kernel/btf/vmlinux"
-
 /* In this mode BPF programs may not read the kernel's memory. */
 static bool is_locked_down(void)
 {
 	char modes[64] = "";
-	int fd = open(LOCKDOWN, O_RDONLY | O_CLOEXEC);
+	int fd = open(SS_LOCKDOWN, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
@@ -284,28 +280,21 @@ static bool is_locked_down(void)
 /* Without it the verifier forbids what it lets others do, with EACCES. */
 static bool lacks_perfmon(void)
 {
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct data[2];
-
-	return !syscall(SYS_capget, &header, data) &&
-	       !(data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) &&
-	       !(data[1].effective & CAP_TO_MASK(CAP_PERFMON));
+	return !ss_has_cap(ss_effective_caps(), CAP_PERFMON);
 }
 
 static const char *hint_for(int err)
 {
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) &&
 	    is_locked_down())
-		return "; the kernel is locked down (" LOCKDOWN
+		return "; the kernel is locked down (" SS_LOCKDOWN
 		       " says confidentiality): boot with lockdown=integrity "
 		       "or none";
 	if (err == -EPERM || (err == -EACCES && lacks_perfmon()))
 		return "; needs root, or CAP_BPF, CAP_NET_ADMIN and "
 		       "CAP_PERFMON";
-	if (access(BTF, R_OK))
-		return "; there is no " BTF
+	if (access(SS_BTF, R_OK))
+		return "; there is no " SS_BTF
 		       ": needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
 	if (err == -EACCES)
 		return "; the kernel's verifier rejects it";

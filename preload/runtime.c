@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,12 +11,12 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../bpf/key.h"
 #include "../bpf/permit.h"
+#include "../bpf/privilege.h"
 #include "../bpf/sysbpf.h"
 #include "hooks.h"
 #include "hosts.h"
@@ -142,18 +141,13 @@ static bool use_inherited(void)
 
 static bool may_load(void)
 {
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct data[2];
 	__u64 caps;
 
-	/* A set-id program runs nothing on its caller's behalf. */
-	if (getauxval(AT_SECURE) || syscall(SYS_capget, &header, data))
-		return false;
-	caps = data[0].effective | (__u64)data[1].effective << 32;
-	return caps & (1ULL << CAP_SYS_ADMIN) ||
-	       (caps & (1ULL << CAP_BPF) && caps & (1ULL << CAP_NET_ADMIN));
+	if (getauxval(AT_SECURE))
+		return false; /* a set-id program runs nothing for its caller */
+	caps = ss_effective_caps();
+	return ss_has_cap(caps, CAP_BPF) && (caps & (1ULL << CAP_SYS_ADMIN) ||
+					     ss_has_cap(caps, CAP_NET_ADMIN));
 }
 
 static bool load(const char *conf_file)

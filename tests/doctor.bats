@@ -5,38 +5,12 @@
 # with what to do, and nothing else is; and nothing is left behind.
 
 load helpers
-
-SHIMMED=(env "LD_PRELOAD=$SHIM")
-
-setup() {
-	unset SOCKSHUNT_LOG SOCKSHUNT_LOG_FILE SOCKSHUNT_DISABLE LD_PRELOAD
-	MOUNTED=()
-	own_configuration
-}
-
-teardown() {
-	end_servers
-	remove_cgroup
-	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
-}
-
-fail_with() {
-	printf '%s\n' "$@" "exit: ${status-}" "output: ${output-}" \
-		"error: ${stderr-}" >&2
-	return 1
-}
+load twoends
 
 # pin_at DIRECTORY: instead of the test's own.
 pin_at() {
 	PINS=$1
 	configure
-}
-
-# begin: a program with a connection, for the test to talk to.
-begin() {
-	coproc ENDS { exec "${SHIMMED[@]}" "$BIN/twoends" 3>&-; }
-	SERVERS+=("$ENDS_PID")
-	read -r -t 10 _ <&"${ENDS[0]}"
 }
 
 # examine [PREFIX...]: runs it; the JSON is in JSON.
@@ -316,7 +290,7 @@ break_it() {
 
 @test "doctor: a full map, and one that is nearly full" {
 	configure 'sockhash_max_entries = 20'
-	begin
+	begin "${SHIMMED[@]}"
 	examine
 	fails_for
 	check ok sockhash "2 of 20 entries"

@@ -8,19 +8,6 @@
 load helpers
 load twoends
 
-SHIMMED=(env "LD_PRELOAD=$SHIM")
-
-setup() {
-	MOUNTED=()
-	own_configuration
-}
-
-teardown() {
-	end_servers
-	remove_cgroup
-	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
-}
-
 # status_of FILTER: what jq finds in the status.
 status_of() {
 	"$SOCKSHUNT" status --json | jq -r "$1"

@@ -9,17 +9,6 @@
 load helpers
 load twoends
 
-SHIMMED=(env "LD_PRELOAD=$SHIM")
-
-setup() {
-	own_configuration
-}
-
-teardown() {
-	end_servers
-	remove_cgroup
-}
-
 # filtered DEFAULT [RULE...] -- COMMAND...: under that seccomp filter; see
 # tests/progs/filter.h. In a directory where a core file would be seen.
 filtered() {

@@ -3,6 +3,21 @@
 # count what is said to standard error.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # the suites use it
+SHIMMED=(env "LD_PRELOAD=$SHIM")
+MOUNTED=() # what a test has mounted
+
+setup() {
+	unset SOCKSHUNT_LOG SOCKSHUNT_LOG_FILE SOCKSHUNT_DISABLE LD_PRELOAD
+	own_configuration
+}
+
+teardown() {
+	end_servers
+	remove_cgroup
+	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
+}
+
 fail_with() {
 	printf '%s\n' "$@" "exit: ${status-}" "output: ${output-}" \
 		"error: ${stderr-}" >&2

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sockshunt doctor: would a connection be accelerated now, and if not, why? */
-#include <getopt.h>
 #include <signal.h>
 
 #include "../bpf/object.h"
 #include "child.h"
 #include "command.h"
 #include "doctor.h"
-
-static const struct option options[] = {
-	{ "conf", required_argument, NULL, 'c' },
-	{ "json", no_argument, NULL, 'j' },
-	{ 0 },
-};
 
 static void check_all(struct doctor *d)
 {
@@ -41,17 +34,8 @@ int cmd_doctor(int argc, char **argv)
 {
 	struct doctor d = { 0 };
 	bool json = false;
-	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:j", options, NULL)) != -1) {
-		if (opt == 'c')
-			d.file = optarg;
-		else if (opt == 'j')
-			json = true;
-		else
-			return EXIT_USAGE;
-	}
-	if (optind != argc)
+	if (command_options(argc, argv, &d.file, 'j', &json))
 		return EXIT_USAGE;
 	ss_object_redirect_libbpf_log();
 	report_begin(json);

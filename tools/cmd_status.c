@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sockshunt status: what is loaded, and every counter. */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,12 +18,6 @@ struct status {
 	struct ss_counters counters;
 	unsigned int entries;
 	unsigned int max_entries;
-};
-
-static const struct option options[] = {
-	{ "conf", required_argument, NULL, 'c' },
-	{ "json", no_argument, NULL, 'j' },
-	{ 0 },
 };
 
 static const char *const result_names[] = {
@@ -130,20 +123,11 @@ static void print_text(const struct status *s)
 int cmd_status(int argc, char **argv)
 {
 	struct status s = { 0 };
-	const char *file = NULL;
 	bool json = false;
 	struct ss_conf conf;
-	int opt;
+	const char *file;
 
-	while ((opt = getopt_long(argc, argv, "c:j", options, NULL)) != -1) {
-		if (opt == 'c')
-			file = optarg;
-		else if (opt == 'j')
-			json = true;
-		else
-			return EXIT_USAGE;
-	}
-	if (optind != argc)
+	if (command_options(argc, argv, &file, 'j', &json))
 		return EXIT_USAGE;
 	if (command_conf(&conf, file))
 		return EXIT_FAILED;

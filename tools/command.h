@@ -3,6 +3,8 @@
 #ifndef SOCKSHUNT_COMMAND_H
 #define SOCKSHUNT_COMMAND_H
 
+#include <stdbool.h>
+
 #include "../conf/conf.h"
 
 /* Exit statuses. */
@@ -13,8 +15,8 @@ enum {
 };
 
 /*
- * A command gets its own name as argv[0], uses getopt_long(3), and returns
- * an exit status; with EXIT_USAGE the caller prints the usage line.
+ * A command gets its own name as argv[0], and returns an exit status; with
+ * EXIT_USAGE the caller prints the usage line.
  */
 int cmd_run(int argc, char **argv);
 int cmd_load(int argc, char **argv);
@@ -22,6 +24,14 @@ int cmd_unload(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_echo(int argc, char **argv);
+
+/*
+ * For commands without arguments: -c FILE into @file (else NULL), and @flag's
+ * option, which is known by its @letter ('f': --force, 'j': --json; 0: none).
+ * Returns EXIT_DONE or EXIT_USAGE.
+ */
+int command_options(int argc, char **argv, const char **file, char letter,
+		    bool *flag);
 
 /*
  * Reads the configuration: @file, or, if that is NULL, what ss_conf_file()

@@ -11,13 +11,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../bpf/privilege.h"
 #include "../bpf/sysbpf.h"
 #include "doctor.h"
 
-#define BTF	 "/sys/kernel/btf/vmlinux"
-#define LOCKDOWN "/sys/kernel/security/lockdown"
-#define JIT	 "/proc/sys/net/core/bpf_jit_enable"
-#define UNPRIV	 "/proc/sys/kernel/unprivileged_bpf_disabled"
+#define JIT    "/proc/sys/net/core/bpf_jit_enable"
+#define UNPRIV "/proc/sys/kernel/unprivileged_bpf_disabled"
 
 /* The first line of @path. Returns 0, or -1 with errno. */
 static int read_line(const char *path, char *buf, size_t size)
@@ -99,12 +98,12 @@ bool check_bpf_call(void)
 
 static void check_btf(const struct doctor *d)
 {
-	if (!access(BTF, R_OK))
-		report(STATE_OK, "BTF", NULL, "%s", BTF);
+	if (!access(SS_BTF, R_OK))
+		report(STATE_OK, "BTF", NULL, "%s", SS_BTF);
 	else
 		report(if_needed(d), "BTF",
 		       "needs a kernel with CONFIG_DEBUG_INFO_BTF, and /sys",
-		       "%s: %s", BTF, strerror(errno));
+		       "%s: %s", SS_BTF, strerror(errno));
 }
 
 /* By making one: what the kernel was configured with is nowhere certain. */
@@ -155,8 +154,8 @@ static void check_lockdown(const struct doctor *d)
 {
 	char value[64];
 
-	if (read_line(LOCKDOWN, value, sizeof(value)))
-		report(STATE_OK, "lockdown", NULL, "none (" LOCKDOWN ": %s)",
+	if (read_line(SS_LOCKDOWN, value, sizeof(value)))
+		report(STATE_OK, "lockdown", NULL, "none (" SS_LOCKDOWN ": %s)",
 		       strerror(errno));
 	else if (strstr(value, "[confidentiality]"))
 		report(if_needed(d), "lockdown",

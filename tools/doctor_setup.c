@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What was configured, and what this process may do. */
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../bpf/privilege.h"
 #include "doctor.h"
 
 struct text {
@@ -112,18 +111,6 @@ bool check_configuration(struct doctor *d)
 	return true;
 }
 
-static __u64 effective_caps(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	if (syscall(SYS_capget, &header, data))
-		return 0;
-	return data[0].effective | (__u64)data[1].effective << 32;
-}
-
 /* Capabilities in any but the first user namespace are nothing to bpf(2). */
 static bool in_user_namespace(void)
 {
@@ -147,7 +134,7 @@ void check_privileges(const struct doctor *d)
 		       { CAP_NET_ADMIN, "CAP_NET_ADMIN" },
 		       { CAP_PERFMON, "CAP_PERFMON" } };
 	struct text held = { .len = 0 }, missing = { .len = 0 };
-	__u64 caps = effective_caps();
+	__u64 caps = ss_effective_caps();
 	bool user_namespace = in_user_namespace();
 
 	/* It stands for CAP_BPF and CAP_PERFMON. */
@@ -156,8 +143,7 @@ void check_privileges(const struct doctor *d)
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		if (caps & (1ULL << needed[i].cap))
 			append(&held, ", ", "%s", needed[i].name);
-		else if (needed[i].cap == CAP_NET_ADMIN ||
-			 !(caps & (1ULL << CAP_SYS_ADMIN)))
+		else if (!ss_has_cap(caps, needed[i].cap))
 			append(&missing, ", ", "%s", needed[i].name);
 	}
 	if (user_namespace)

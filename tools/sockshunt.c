@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* sockshunt: the command line. One table of commands; the rest is theirs. */
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +50,29 @@ static void print_help(FILE *to)
 	      "Exit status: 0 done, 1 failed (doctor: not accelerated), 2 "
 	      "usage.\n",
 	      to);
+}
+
+int command_options(int argc, char **argv, const char **file, char letter,
+		    bool *flag)
+{
+	static const struct option options[] = {
+		{ "conf", required_argument, NULL, 'c' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 },
+	};
+	int opt;
+
+	*file = NULL;
+	while ((opt = getopt_long(argc, argv, "c:fj", options, NULL)) != -1) {
+		if (opt == 'c')
+			*file = optarg;
+		else if (opt == letter)
+			*flag = true;
+		else
+			return EXIT_USAGE;
+	}
+	return optind == argc ? EXIT_DONE : EXIT_USAGE;
 }
 
 int command_conf(struct ss_conf *conf, const char *file)
