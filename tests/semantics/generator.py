@@ -38,7 +38,7 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   nothing        reads of no bytes: what wakes them, and what they tell
 #   urgent_ended   FIONREAD across an urgent mark, when both ends have ended
 #   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken, and
-#                  what a stop then makes of it
+#                  what a stop, or recvmmsg after a signal, then makes of it
 #   small, pieces  a pipe's slots are filled in other pieces
 KNOWN = ('ZEROCOPY', 'CORK', 'NAGLE', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
@@ -613,7 +613,7 @@ class Generator:
             self.need(p.nonblock)
             flags.remove('DONTWAIT')
         immediate = p.nonblock or 'DONTWAIT' in flags
-        # What comes next is there in time, or not, once the first has come.
+        # Once the first has come the next is there in time, or it is not.
         self.need('WAITFORONE' not in flags or immediate or returns is True or
                   about.takes == about.want)
         if not immediate and can_flag and self.chance(0.25):
@@ -672,7 +672,8 @@ class Generator:
         if about.kind == 'read':
             self.need(flow.exact())
             self.unless('LOWAT_BLOCKED', p.lowat > about.want or
-                        (p.lowat > 1 and 'splice' in text))
+                        (p.lowat > 1 and ('splice' in text or
+                                          'recvmmsg' in text)))
             self.unless('ASYNC_WAITALL', p.owner)
             # How much came with the first byte is a matter of time.
             self.need('recvm' not in text or
