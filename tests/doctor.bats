@@ -382,6 +382,29 @@ break_it() {
 	check note "cgroup v2" "not mounted"
 }
 
+@test "doctor: cgroup v1 only, and a cgroup_path" {
+	mkdir "$BATS_TEST_TMPDIR/v1"
+	configure "cgroup_path = $BATS_TEST_TMPDIR/v1" \
+		"register_user_space_sockets = false"
+	# shellcheck disable=SC2016 # its own shell expands it
+	examine unshare -m sh -c 'awk "\$3 == \"cgroup2\" { print \$2 }" \
+		/proc/self/mounts | xargs -r umount -l; exec "$@"' sh
+	check FAIL "cgroup v2" "not mounted"
+	advises "cgroup v2" "mount -t cgroup2"
+}
+
+@test "doctor: a kernel without BTF" {
+	examine hidden
+	check FAIL BTF "No such file"
+	advises BTF CONFIG_DEBUG_INFO_BTF
+	check FAIL pins "there is no /sys/kernel/btf/vmlinux"
+	# What has been loaded can be used there.
+	"$SOCKSHUNT" load
+	examine hidden
+	fails_for
+	check note BTF "No such file"
+}
+
 @test "doctor: seccomp filters that refuse bpf(2), or kill for it" {
 	"$SOCKSHUNT" load
 	examine "$BIN/no_bpf" eperm

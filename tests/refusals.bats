@@ -247,18 +247,6 @@ ends_well() {
 # Kernels without what is needed
 #
 
-# hidden COMMAND...: where /sys/kernel/btf and the images that libbpf looks for
-# instead are empty.
-hidden() {
-	# shellcheck disable=SC2016 # its own shell expands it
-	unshare --mount sh -ec '
-		mount -t tmpfs none /sys/kernel/btf
-		for dir in /boot "/lib/modules/$(uname -r)" /usr/lib/debug; do
-			[ ! -d "$dir" ] || mount -t tmpfs none "$dir"
-		done
-		exec "$@"' sh "$@"
-}
-
 @test "no BTF: one line says that the kernel has none" {
 	local line="there is no /sys/kernel/btf/vmlinux: needs a kernel with BTF"
 

@@ -19,8 +19,10 @@ packages=(
 	default-jdk-headless
 )
 
-emulator=qemu-system-x86
-[[ ${2-} != arm64 ]] || emulator=qemu-system-arm
+case ${2-$(uname -m)} in
+arm64 | aarch64) emulator=qemu-system-arm ;;
+*) emulator=qemu-system-x86 ;;
+esac
 [[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
 
 if ! command -v dpkg-query >/dev/null; then
