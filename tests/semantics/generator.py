@@ -37,8 +37,9 @@ SIZES = (0, 1, 1, 2, 3, 5, 10, 10, 64, 100, 100, 255, 256, 300, 1000, 1448,
 #   edge_out       edges of "writable": each is tied to an acknowledgement
 #   nothing        reads of no bytes: what wakes them, and what they tell
 #   urgent_ended   FIONREAD across an urgent mark, when both ends have ended
-#   lowat_blocked  when a blocked read of less than SO_RCVLOWAT is woken, and
-#                  what a stop, or recvmmsg after a signal, then makes of it
+#   lowat_blocked  when a blocked read with SO_RCVLOWAT is woken early (by a
+#                  signal, a stop, the acknowledgement of its own FIN), and
+#                  goes on with what it has; the cases have those that are not
 #   small, pieces  a pipe's slots are filled in other pieces
 KNOWN = ('ZEROCOPY', 'CORK', 'NAGLE', 'LATE', 'URGENT_UNREAD', 'KILLED_UNREAD',
          'STOPPED_TIMED', 'URING_SEND', 'URING_RECV', 'SMALL', 'PIECES',
@@ -671,9 +672,7 @@ class Generator:
         self.need(thread not in p.ops, not p.murky, not flow.urgent)
         if about.kind == 'read':
             self.need(flow.exact())
-            self.unless('LOWAT_BLOCKED', p.lowat > about.want or
-                        (p.lowat > 1 and ('splice' in text or
-                                          'recvmmsg' in text)))
+            self.unless('LOWAT_BLOCKED', p.lowat > 1)
             self.unless('ASYNC_WAITALL', p.owner)
             # How much came with the first byte is a matter of time.
             self.need('recvm' not in text or
