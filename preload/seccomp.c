@@ -38,7 +38,7 @@ static uint32_t compute(uint32_t op, uint32_t a, uint32_t b)
 	case BPF_MUL:
 		return a * b;
 	case BPF_DIV:
-		return b ? a / b : 0;
+		return a / b;
 	case BPF_AND:
 		return a & b;
 	case BPF_OR:
@@ -111,6 +111,8 @@ static uint32_t run(const struct sock_fprog *prog,
 			m.mem[f->k % BPF_MEMWORDS] = m.x;
 			break;
 		case BPF_ALU:
+			if (BPF_OP(f->code) == BPF_DIV && !b)
+				return SECCOMP_RET_KILL_THREAD; /* 0 */
 			m.a = compute(BPF_OP(f->code), m.a, b);
 			break;
 		case BPF_JMP:

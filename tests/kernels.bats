@@ -20,6 +20,11 @@ keeps_promises() { # KERNEL
 	keeps_promises host
 }
 
+@test "kernels: the verdict that everybody copies breaks promises" {
+	run -1 "$ROOT/tests/kernels/run" brief naive host
+	[[ ${lines[1]} == "$(uname -r)"*" FAILED "* ]]
+}
+
 @test "kernels: every promise holds on 5.10" {
 	keeps_promises 5.10
 }
