@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 2
+#define SS_ABI	 3
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -101,7 +101,10 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(unregistered_out_of_scope, "sockets outside accelerated_ports")      \
 	X(unregistered_remote, "sockets whose peer is not on this host")       \
 	X(unregistered_options, "sockets that need what only TCP has")         \
-	X(unregistered_other, "sockets left on TCP: other errors")
+	X(unregistered_other, "sockets left on TCP: other errors")             \
+	X(spins,                                                               \
+	  "waits that spun first (busy_poll_usecs; counted now and then)")     \
+	X(spins_vain, "of these, slept all the same")
 
 #define SS_COUNTER_MEMBER(name, text) __u64 name;
 struct ss_counters {
@@ -156,6 +159,12 @@ struct ss_addr {
 };
 
 /*
+ * Busy polling: CLOCK_MONOTONIC nanoseconds at which the spin that began on a
+ * CPU with this number (modulo) ends at the latest; past or 0: nobody spins.
+ */
+#define SS_SPINNING_CPUS 256
+
+/*
  * The only element of the control map, mapped shared and writable by every
  * process that registers. Pinned last: its presence says the rest is complete.
  */
@@ -170,14 +179,15 @@ struct ss_control {
 	__u32 loader_pid;
 	__u32 loader_uid;
 	__u32 self_test_usecs;
-	__u32 unmerged; /* not 0: sockets were taken out of merging */
-	__u32 zero;
+	__u32 unmerged;	 /* not 0: sockets were taken out of merging */
+	__u32 cpus;	 /* of this host */
 	__u64 loaded_at; /* seconds since the epoch */
 	char loader_version[16];
 	char merge_reason[112]; /* why SS_MERGED is not set */
 	char cgroup_path[256];	/* "": sock_ops not attached */
 	struct ss_counters counters;
 	struct ss_addr addrs[SS_MAX_ADDRS];
+	__u64 spinning[SS_SPINNING_CPUS];
 };
 
 #endif

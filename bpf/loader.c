@@ -298,6 +298,7 @@ static void describe(const struct ss_conf *conf, const struct ss_object *o,
 			 (conf->bpf_program_path[0] ? SS_CUSTOM : 0) |
 			 o->test_flags;
 	control->state = SS_STATE_ON;
+	control->cpus = (__u32)sysconf(_SC_NPROCESSORS_ONLN);
 	control->loader_pid = (__u32)getpid();
 	control->loader_uid = (__u32)getuid();
 	control->self_test_usecs = o->self_test_usecs;

@@ -100,6 +100,15 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_READ, SYS_recvmsg, { NO_FD } },
 	{ SS_DUTY_READ, SYS_ioctl, { NO_FD, FIONREAD } },
 	{ SS_DUTY_READ, SYS_setsockopt, { NO_FD, SOL_SOCKET, SO_PEEK_OFF } },
+	{ SS_DUTY_SPIN, SYS_fcntl, { NO_FD, F_GETFL } },
+	{ SS_DUTY_SPIN, SYS_ppoll, { 0, 0, (unsigned long)&no_time } },
+#ifdef SYS_poll
+	{ SS_DUTY_SPIN, SYS_poll, { 0 } },
+#endif
+	{ SS_DUTY_SPIN, SYS_getcpu, { 0 } },
+	{ SS_DUTY_SPIN, SYS_epoll_pwait, { NO_FD } },
+	{ SS_DUTY_SPIN, SYS_epoll_pwait2, { NO_FD } },
+	{ SS_DUTY_SPIN, SYS_pselect6, { 0, 0, 0, 0, (unsigned long)&no_time } },
 	{ SS_DUTY_CLOSE, SYS_setsockopt, { NO_FD, SOL_SOCKET, SO_LINGER } },
 	{ SS_DUTY_CLOSE, SYS_socketpair, { AF_UNIX, SOCK_DGRAM } },
 	{ SS_DUTY_CLOSE, SYS_sendto, { NO_FD } },

@@ -17,7 +17,8 @@ enum ss_duty {
 	SS_DUTY_READ = 8,   /* reads, and most other guards */
 	SS_DUTY_CLOSE = 16, /* looking at what is unread before a close */
 	SS_DUTY_LIST = 32,  /* the same of all descriptors, at the exit */
-	SS_DUTY_ALL = 63,
+	SS_DUTY_SPIN = 64,  /* busy polling */
+	SS_DUTY_ALL = 127,
 };
 
 /* The duties that are forbidden, as bits; only ever grows. Atomic. */

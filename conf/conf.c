@@ -358,10 +358,8 @@ static bool set_busy_poll_usecs(struct reader *in, const char *value)
 {
 	const char *end = parse_u32(value, &in->conf->busy_poll_usecs);
 
-	if (!end || *end)
+	if (!end || *end || in->conf->busy_poll_usecs > SS_CONF_MAX_BUSY_POLL)
 		return reject(in, value, "is not a number in range");
-	if (in->conf->busy_poll_usecs)
-		return reject(in, value, "is not supported by this version");
 	return true;
 }
 
@@ -386,7 +384,7 @@ static const struct key keys[] = {
 	      "a group's name or number (letters, digits, _ - . $), "
 	      "or nothing") },
 	{ KEY(log_level, 0, "off, error, warn, info or debug") },
-	{ KEY(busy_poll_usecs, 0, "only 0, which means no busy polling") },
+	{ KEY(busy_poll_usecs, 0, "a decimal number, 0 (none) to 1000") },
 };
 
 #define NR_KEYS (sizeof(keys) / sizeof(keys[0]))

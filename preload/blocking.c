@@ -11,6 +11,7 @@
 
 #include "../bpf/key.h"
 #include "../bpf/permit.h"
+#include "busypoll.h"
 #include "hooks.h"
 #include "ownfd.h"
 #include "runtime.h"
@@ -29,6 +30,7 @@ static void renumber(unsigned int fd)
 					    false, __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED))
 		;
+	ss_busypoll_unmark((int)fd);
 }
 
 /* Only where TCP is used; and a vfork child closes its own numbers. */
@@ -128,11 +130,11 @@ static int wait_by_epoll(int fd, bool more, int msecs)
 	/* Cancelled or left by a jump, it would leave a descriptor behind. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) ||
-	    (more && epoll_wait(ep, &event, 1, 0) < 0))
+	if (ep < 0 || REAL(epoll_ctl)(ep, EPOLL_CTL_ADD, fd, &event) ||
+	    (more && REAL(epoll_wait)(ep, &event, 1, 0) < 0))
 		result = -1;
 	else
-		result = epoll_wait(ep, &event, 1, msecs);
+		result = REAL(epoll_wait)(ep, &event, 1, msecs);
 	if (ep >= 0)
 		REAL(close)(ep);
 	pthread_setcancelstate(state, NULL);
@@ -151,7 +153,7 @@ static int wait_some(int fd, bool more, bool has, long long nsecs)
 		return wait_by_epoll(fd, more, (int)(nsecs / 1000000) + 1);
 	if (has)
 		return wait_by_epoll(fd, more, EDGE_MSECS) < 0 ? -1 : 1;
-	return ppoll(&p, 1, nsecs ? &left : NULL, NULL);
+	return REAL(ppoll)(&p, 1, nsecs ? &left : NULL, NULL);
 }
 
 bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has)

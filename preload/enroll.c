@@ -9,6 +9,7 @@
 #include "../bpf/permit.h"
 #include "../bpf/sysbpf.h"
 #include "blocking.h"
+#include "busypoll.h"
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
@@ -149,6 +150,7 @@ static int enroll(int fd)
 		return 0;
 	if (!enter(&key, fd)) {
 		ss_blocking_is_tcp(fd);
+		ss_busypoll_mark(fd);
 		merge(&key, fd);
 		COUNT(registered);
 		return 0;
@@ -157,6 +159,7 @@ static int enroll(int fd)
 	case EBUSY: /* by sock_ops, mostly: then it is counted there */
 	case EEXIST:
 		ss_blocking_is_tcp(fd);
+		ss_busypoll_mark(fd);
 		if (ss_runtime.control->flags & SS_MERGED)
 			ss_key_merge_early(fd);
 		COUNT(unregistered_busy);

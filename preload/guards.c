@@ -14,6 +14,7 @@
 
 #include "../bpf/key.h"
 #include "blocking.h"
+#include "busypoll.h"
 #include "oddread.h"
 #include "oddsend.h"
 #include "options.h"
@@ -66,12 +67,15 @@ static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 HOOK ssize_t read(int fd, void *buf, size_t len)
 {
 	const struct iovec iov = { buf, len };
-	bool crosses = may_cross(fd, 0);
 	struct ss_blocking b;
+	bool crosses;
 	ssize_t n;
 
+	if (!ss_busypoll_before_read(fd, 0))
+		return -1;
+	crosses = may_cross(fd, 0);
 	ss_blocking_begin(&b, fd);
-	n = REAL(read)(fd, buf, len);
+	n = ss_busypoll_after_read(REAL(read)(fd, buf, len));
 	if (ss_blocking_concerns(n, 0))
 		n = go_on_with(&b, fd, &iov, 1, 0);
 	return crosses ? cross(fd, &iov, 1, n) : n;
@@ -79,12 +83,15 @@ HOOK ssize_t read(int fd, void *buf, size_t len)
 
 HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
 {
-	bool crosses = may_cross(fd, 0);
 	struct ss_blocking b;
+	bool crosses;
 	ssize_t n;
 
+	if (!ss_busypoll_before_read(fd, 0))
+		return -1;
+	crosses = may_cross(fd, 0);
 	ss_blocking_begin(&b, fd);
-	n = REAL(readv)(fd, iov, n_iov);
+	n = ss_busypoll_after_read(REAL(readv)(fd, iov, n_iov));
 	if (ss_blocking_concerns(n, 0))
 		n = go_on_with(&b, fd, iov, (size_t)n_iov, 0);
 	return crosses ? cross(fd, iov, (size_t)n_iov, n) : n;
@@ -96,7 +103,7 @@ ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t n;
 
 	ss_blocking_begin(&b, fd);
-	n = REAL(recvmsg)(fd, msg, flags);
+	n = ss_busypoll_after_read(REAL(recvmsg)(fd, msg, flags));
 	if (ss_blocking_concerns(n, flags))
 		n = ss_blocking_go_on(&b, fd, msg, flags);
 	return n;
@@ -109,6 +116,8 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (ss_oddread_concerns(1, flags) && msg && ss_runtime_on_for(fd))
 		return ss_oddread(fd, msg, flags);
+	if (!ss_busypoll_before_read(fd, flags))
+		return -1;
 	crosses = may_cross(fd, flags);
 	n = ss_recvmsg(fd, msg, flags);
 	/* Only now it is known that @msg can be read. */
@@ -126,8 +135,11 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 
 	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd))
 		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
+	if (!ss_busypoll_before_read(fd, flags))
+		return -1;
 	ss_blocking_begin(&b, fd);
-	n = REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout);
+	n = (int)ss_busypoll_after_read(
+		REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout));
 	if (ss_blocking_concerns(n, flags)) {
 		ssize_t len = ss_blocking_go_on(&b, fd, &msgs->msg_hdr,
 						flags & ~MSG_WAITFORONE);
@@ -177,9 +189,11 @@ HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 
 	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
 		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
+	if (!ss_busypoll_before_read(fd, flags))
+		return -1;
 	crosses = may_cross(fd, flags);
 	ss_blocking_begin(&b, fd);
-	n = REAL(recv)(fd, buf, len, flags);
+	n = ss_busypoll_after_read(REAL(recv)(fd, buf, len, flags));
 	if (ss_blocking_concerns(n, flags))
 		n = go_on_with(&b, fd, &iov, 1, flags);
 	return crosses ? cross(fd, &iov, 1, n) : n;
@@ -195,9 +209,12 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 
 	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
 		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
+	if (!ss_busypoll_before_read(fd, flags))
+		return -1;
 	crosses = may_cross(fd, flags);
 	ss_blocking_begin(&b, fd);
-	n = REAL(recvfrom)(fd, buf, len, flags, addr, addr_len);
+	n = ss_busypoll_after_read(
+		REAL(recvfrom)(fd, buf, len, flags, addr, addr_len));
 	if (ss_blocking_concerns(n, flags)) {
 		n = go_on_with(&b, fd, &iov, 1, flags);
 		if (n >= 0 && addr && addr_len)

@@ -6,7 +6,10 @@
 #ifndef SOCKSHUNT_HOOKS_H
 #define SOCKSHUNT_HOOKS_H
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -86,6 +89,32 @@
 	X(sendfile, ssize_t, (int out, int in, off_t *at, size_t len))         \
 	X(sendfile64, ssize_t, (int out, int in, off64_t *at, size_t len))
 
+/* What may spin before it sleeps (waits.c): busypoll.h. */
+#define SS_WAITS(X)                                                            \
+	X(poll, int, (struct pollfd * fds, nfds_t n, int timeout))             \
+	X(ppoll, int,                                                          \
+	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout,      \
+	   const sigset_t *mask))                                              \
+	X(__poll_chk, int,                                                     \
+	  (struct pollfd * fds, nfds_t n, int timeout, size_t size))           \
+	X(__ppoll_chk, int,                                                    \
+	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout,      \
+	   const sigset_t *mask, size_t size))                                 \
+	X(select, int,                                                         \
+	  (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout))   \
+	X(pselect, int,                                                        \
+	  (int n, fd_set *r, fd_set *w, fd_set *e,                             \
+	   const struct timespec *timeout, const sigset_t *mask))              \
+	X(epoll_ctl, int, (int ep, int op, int fd, struct epoll_event *event)) \
+	X(epoll_wait, int,                                                     \
+	  (int ep, struct epoll_event *events, int n, int timeout))            \
+	X(epoll_pwait, int,                                                    \
+	  (int ep, struct epoll_event *events, int n, int timeout,             \
+	   const sigset_t *mask))                                              \
+	X(epoll_pwait2, int,                                                   \
+	  (int ep, struct epoll_event *events, int n,                          \
+	   const struct timespec *timeout, const sigset_t *mask))
+
 /* An exported function; all others are hidden. */
 #define HOOK __attribute__((visibility("default")))
 
@@ -93,6 +122,7 @@
 struct ss_real {
 	SS_HOOKS(SS_REAL_MEMBER)
 	SS_GUARDS(SS_REAL_MEMBER)
+	SS_WAITS(SS_REAL_MEMBER)
 };
 
 /* The original of a hooked function, bound on first use. */

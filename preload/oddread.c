@@ -36,7 +36,7 @@ static bool waits_otherwise(int fd, bool waits, int offset, short *seen)
 	long long timeout = ss_blocking_timeout(fd);
 	int msecs = timeout ? (int)(timeout / 1000000) : -1;
 
-	poll(&p, 1, offset >= 0 && waits ? msecs : 0);
+	REAL(poll)(&p, 1, offset >= 0 && waits ? msecs : 0);
 	*seen = p.revents;
 	return (offset >= 0 && waits) || p.revents & POLLPRI;
 }
@@ -144,7 +144,7 @@ static ssize_t read_urgent(int fd, struct msghdr *msg, int flags)
 		if (n >= 0 || errno != EAGAIN)
 			return n;
 	}
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLPRI)
+	if (REAL(poll)(&p, 1, 0) == 1 && p.revents & POLLPRI)
 		errno = EAGAIN;
 	else
 		errno = EINVAL;

@@ -31,5 +31,6 @@ void ss_real_bind_all(void)
 #define BIND(name, type, args) ss_real_bind((void **)&ss_real.name, #name);
 	SS_HOOKS(BIND)
 	SS_GUARDS(BIND)
+	SS_WAITS(BIND)
 #undef BIND
 }

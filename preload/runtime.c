@@ -18,6 +18,7 @@
 #include "../bpf/permit.h"
 #include "../bpf/privilege.h"
 #include "../bpf/sysbpf.h"
+#include "busypoll.h"
 #include "hooks.h"
 #include "hosts.h"
 #include "ownfd.h"
@@ -233,6 +234,7 @@ static void start(void)
 		return;
 	ss_hosts_announce();
 	ss_unmerge_start();
+	ss_busypoll_start();
 	set_state(SS_ON);
 	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
 	       ss_runtime.control->ids[SS_OBJECT_SOCKHASH],

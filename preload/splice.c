@@ -32,7 +32,7 @@ static bool has_room(int pipe)
 {
 	struct pollfd p = { .fd = pipe, .events = POLLOUT };
 
-	return poll(&p, 1, 0) == 1;
+	return REAL(poll)(&p, 1, 0) == 1;
 }
 
 /* False with errno: a handler that does not restart has run. */
@@ -40,7 +40,7 @@ static bool wait_for_room(int pipe, unsigned int interruptions)
 {
 	struct pollfd p = { .fd = pipe, .events = POLLOUT };
 
-	while (poll(&p, 1, -1) < 0) {
+	while (REAL(poll)(&p, 1, -1) < 0) {
 		if (errno != EINTR || interruptions != ss_signals.interrupting)
 			return false;
 	}

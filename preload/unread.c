@@ -28,7 +28,7 @@ bool ss_unread_has_error(int fd)
 	struct pollfd p = { .fd = fd };
 	int bytes = 0;
 
-	return poll(&p, 1, 0) == 1 && p.revents & POLLERR &&
+	return REAL(poll)(&p, 1, 0) == 1 && p.revents & POLLERR &&
 	       !REAL(ioctl)(fd, FIONREAD, &bytes) && !bytes;
 }
 
@@ -298,6 +298,6 @@ bool ss_unread_has_ended(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
 
-	return poll(&p, 1, 0) == 1 &&
+	return REAL(poll)(&p, 1, 0) == 1 &&
 	       p.revents & (POLLRDHUP | POLLERR | POLLHUP);
 }

@@ -354,7 +354,7 @@ calls() {
 	local expected
 
 	expected=$(printf '%s\n' '#include "hooks.h"' \
-		'#define NAME(name, type, args) @name@' 'SS_HOOKS(NAME) SS_GUARDS(NAME)' |
+		'#define NAME(name, type, args) @name@' 'SS_HOOKS(NAME) SS_GUARDS(NAME) SS_WAITS(NAME)' |
 		gcc -E -P -I"$ROOT/preload" - | grep -o '@[A-Za-z_0-9]*@' |
 		tr -d @ | sort)
 	[ "$(wc -l <<<"$expected")" -ge 10 ]

@@ -352,15 +352,16 @@ busy_poll_usecs=0'
 	END
 }
 
-@test "conf: busy_poll_usecs is 0 in this version" {
+@test "conf: busy_poll_usecs is a number up to 1000" {
 	takes busy_poll_usecs <<-'END'
 		 0 | 0
 		 00 | 0
+		 50 | 50
+		 1000 | 1000
 	END
 	refuses_values busy_poll_usecs <<-'END'
 		| the value is missing
-		 1 | "1" is not supported by this version
-		 50 | is not supported by this version; accepted: only 0
+		 1001 | "1001" is not a number in range; accepted: a decimal number, 0 (none) to 1000
 		 4294967296 | is not a number in range
 		 -0 | is not a number in range
 		 off | is not a number in range

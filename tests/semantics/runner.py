@@ -33,7 +33,7 @@ class Failure(Exception):
 class World:
     """What is loaded: one pin path for the shim, one for the cgroup."""
 
-    def __init__(self, modes=MODES):
+    def __init__(self, modes=MODES, busy_polling=False):
         self.dir = os.environ.get('SANDBOX')
         if not self.dir:
             raise Failure('not in a sandbox')
@@ -43,9 +43,10 @@ class World:
         self.conf = {}
         self.cgroup = None
         self.log = os.path.join(self.dir, 'fuzz.log')
-        self.load('shim')
+        lines = ('busy_poll_usecs = 1000',) if busy_polling else ()
+        self.load('shim', *lines)
         if 'cgroup' in modes and self.make_cgroup():
-            self.load('cgroup', f'cgroup_path = {self.cgroup}')
+            self.load('cgroup', f'cgroup_path = {self.cgroup}', *lines)
 
     def modes(self):
         return ('tcp',) + tuple(
