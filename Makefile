@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # make           build everything     make demo   the main job, with figures
-# make check     all tests            make bench  the KubeCon experiment
+# make check     all tests            make bench  what it costs and brings: all cells,
+#                                    or QUICK=1, or BENCH=REGEX
 # make fuzz-semantics SECONDS=600      more random scripts than make check
 # make check-kernels KERNELS="5.10 6.1"  what is promised, on booted kernels
 # make arm64       all of it for arm64, in tests/bin/arm64; make check-kernels-arm64
@@ -54,10 +55,12 @@ CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 VARIANTS := naive unmerged $(addprefix broken-,order bytes messages recv \
 	    poll epoll end counts)
 VARIANT_OBJECTS := $(patsubst %,tests/bin/%.bpf.o,$(VARIANTS))
+BENCH_OBJECTS := $(addprefix tests/bin/,load naive.bpf.o pingpong \
+		 libsockshunt-unguarded.so)
 TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
-	       tests/bin/sockshunt-loader-naive
+	       tests/bin/load tests/bin/sockshunt-loader-naive
 
 .PHONY: FORCE all programs arm64 check check-kernels check-kernels-arm64 \
 	fuzz-semantics demo bench setup install uninstall clean format lint
@@ -150,6 +153,11 @@ tests/bin/semantics: $(call objects,$(call sources,tests/semantics/*.c)) | tests
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
 
+# The load of bench/cells/.
+tests/bin/load: $(call objects,$(call sources,bench/load/*.c)) | tests/bin
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
 tests/bin/%: tests/progs/%.c | tests/bin
 	$(call say,CC)
 	$(Q)$(CC) $(filter-out -fPIC,$(OUR_CFLAGS)) $(CFLAGS) -pthread -o $@ \
@@ -184,7 +192,7 @@ check-kernels-arm64:
 # A tree of the same shape, with Debian's cross compiler and arm64 libraries.
 ARM64 := tests/bin/arm64
 arm64:
-	$(Q)mkdir -p $(addprefix $(ARM64)/,bpf conf preload tools tests/bin tests/semantics)
+	$(Q)mkdir -p $(addprefix $(ARM64)/,bpf conf preload tools tests/bin tests/semantics bench/load)
 	$(Q)sysroot=$$(tests/kernels/sysroot arm64) && \
 	$(MAKE) --no-print-directory -C $(ARM64) -f $(CURDIR)/Makefile \
 		S=$(CURDIR)/ SYSROOT=$$sysroot \
@@ -194,9 +202,11 @@ demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity
 	$(Q)tools/demo.sh
 
-bench: setup
-	$(Q)$(MAKE) -s --no-print-directory all
-	$(Q)bench/kubecon.sh
+# More options: bench/run -h
+bench:
+	$(Q)tools/setup.sh bench
+	$(Q)$(MAKE) -s --no-print-directory all $(BENCH_OBJECTS)
+	$(Q)bench/run $(if $(QUICK),--quick) $(BENCH)
 
 # Debian packages that are missing: installed as root, else named.
 setup:
@@ -215,7 +225,8 @@ uninstall:
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
 
 SHELL_FILES = $(wildcard tests/*.bash tests/*/*.bash tests/*.bats) \
-	      $(wildcard tools/*.sh bench/*.sh) \
+	      $(wildcard tools/*.sh bench/*.sh bench/*.bash bench/cells/*.bash) \
+	      bench/run \
 	      tests/run tests/semantics/run .ci/run \
 	      $(addprefix tests/kernels/,run fetch sysroot image boot init promises)
 lint:
@@ -227,7 +238,7 @@ format:
 
 clean:
 	$(Q)rm -rf tests/bin preload/*.so preload/sockshunt-loader tools/sockshunt
-	$(Q)rm -rf */*.o */*.d tests/*/*.o tests/*/*.d tests/*/__pycache__
+	$(Q)rm -rf */*.o */*.d */*/*.o */*/*.d */__pycache__ tests/*/__pycache__
 
--include $(wildcard */*.d tests/*/*.d)
+-include $(wildcard */*.d */*/*.d)
 FORCE:

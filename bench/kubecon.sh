@@ -8,6 +8,8 @@
 set -euo pipefail
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=bench/cgroup.bash
+source "$ROOT/bench/cgroup.bash"
 
 SERVER_IP=10.0.0.1
 CLIENT_IP=10.0.0.2
@@ -19,7 +21,6 @@ ROUNDS=1
 SERVER_CPU=0
 CLIENT_CPU=1
 SHIM_ONLY=no
-CGROUP=
 
 usage() {
 	cat <<-END
@@ -100,34 +101,6 @@ make_network() {
 	ip -n client link set veth0 up
 }
 
-# Not in the sandbox, whose namespaces end by themselves, but the host's.
-make_cgroup() {
-	local mount
-
-	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
-	[[ -n $mount ]] ||
-		die "no cgroup v2 hierarchy is mounted (--shim needs none)"
-	CGROUP=$(mktemp -d "$mount/sockshunt-kubecon-XXXXXX") ||
-		die "cannot make a cgroup in $mount (--shim needs none)"
-}
-
-# All in there were started by us; 0 is one that our PID namespace cannot see.
-end_cgroup_processes() {
-	local pid
-
-	while read -r pid; do
-		[[ $pid -eq 0 ]] || kill -9 "$pid" 2>/dev/null || true
-	done <"$CGROUP/cgroup.procs"
-}
-
-remove_cgroup() {
-	[[ -n $CGROUP ]] || return 0
-	end_cgroup_processes
-	# One that was killed takes a moment to leave.
-	eventually rmdir "$CGROUP" || echo "cannot remove $CGROUP" >&2
-	CGROUP=
-}
-
 clean_up() {
 	stop_all
 	remove_cgroup
@@ -140,15 +113,11 @@ load_bypass() {
 		load_bpf
 		return
 	fi
-	make_cgroup
+	make_cgroup kubecon ||
+		die "cannot make a cgroup in a cgroup v2 hierarchy (--shim needs none)"
 	load_bpf "cgroup_path = $CGROUP" 'register_user_space_sockets = false'
 	attached=$("$SOCKSHUNT" status --json | jq -r .cgroup_path)
 	[[ $attached == "$CGROUP" ]] || die "sock_ops is not attached to $CGROUP"
-}
-
-in_cgroup() {
-	echo "$BASHPID" >"$CGROUP/cgroup.procs"
-	exec "$@"
 }
 
 # Its own server on each side: the one without never meets what is loaded.

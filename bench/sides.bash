@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# The sides that are compared, to be sourced. Each accelerated one has its own
+# configuration, $SANDBOX/SIDE.ini, and pins, so that no side meets another.
+#
+#   tcp        TCP as it is
+#   shim       accelerated by the shim only
+#   cgroup     both ends in a cgroup that the programs are attached to, and shim
+#   naive      as shim, with the verdict that everybody copies
+#   unix       AF_UNIX, where the program can
+#   spin       as shim, with busy_poll_usecs = 50
+#   spin_unix  AF_UNIX, and readers that poll for 50 us before they block
+# shellcheck shell=bash disable=SC2034 # for who sources it
+
+SPIN_USECS=50
+
+declare -A LOADED  # the accelerated sides that are, with their counter's value
+declare -A SKIPPED # the ones that cannot be, with the reason
+
+is_accelerated() { # SIDE
+	[[ $1 != tcp && $1 != unix && $1 != spin_unix ]]
+}
+
+side_configuration() { # SIDE
+	printf '%s\n' '[sockshunt]' "pin_path = $SANDBOX/bpf/$1"
+	# For servers that refuse to run as root.
+	! getent group postgres >/dev/null || echo 'pin_group = postgres'
+	case $1 in
+	cgroup) echo "cgroup_path = $CGROUP" ;;
+	naive) echo "bpf_program_path = $ROOT/tests/bin/naive.bpf.o" ;;
+	spin) echo "busy_poll_usecs = $SPIN_USECS" ;;
+	esac
+}
+
+# load_side SIDE: once, ahead of all that runs on it. A side that this machine
+# or version cannot have is skipped.
+load_side() {
+	local said
+
+	is_accelerated "$1" && [[ -z ${LOADED[$1]-}${SKIPPED[$1]-} ]] || return 0
+	if [[ $1 == cgroup ]] && ! make_cgroup bench; then
+		SKIPPED[cgroup]="no cgroup can be made in a cgroup v2 hierarchy"
+		return
+	fi
+	side_configuration "$1" >"$SANDBOX/$1.ini"
+	if ! said=$("$SOCKSHUNT" load -c "$SANDBOX/$1.ini" 2>&1); then
+		[[ $1 == spin ]] || die "cannot load side $1: $said"
+		SKIPPED[spin]=${said#*"$SANDBOX/"}
+		return
+	fi
+	# That the naive one breaks promises is known.
+	[[ $1 == naive || -z $said ]] || echo "$said" >&2
+	LOADED[$1]=$(redirected_on "$1")
+}
+
+# side SIDE COMMAND...: in its place.
+side() {
+	local with=("$SOCKSHUNT" run -c "$SANDBOX/$1.ini" --)
+
+	is_accelerated "$1" || exec "${@:2}"
+	[[ $1 == cgroup ]] || exec "${with[@]}" "${@:2}"
+	in_cgroup "${with[@]}" "${@:2}"
+}
+
+redirected_on() { # SIDE
+	"$SOCKSHUNT" status -c "$SANDBOX/$1.ini" --json |
+		jq -e .counters.redirected_messages ||
+		die "cannot read the counters of side $1"
+}
+
+# Whether messages were redirected on SIDE since this was last asked.
+has_redirected() { # SIDE
+	local before=${LOADED[$1]}
+
+	LOADED[$1]=$(redirected_on "$1")
+	[[ ${LOADED[$1]} -ne $before ]]
+}
+
+# check_redirected SIDE yes|no: that what was measured is what its name says;
+# a side that is not accelerated redirects nothing anywhere. Else WRONG says what.
+check_redirected() {
+	local side happened=no
+
+	WRONG=
+	if ! is_accelerated "$1"; then
+		for side in "${!LOADED[@]}"; do
+			! has_redirected "$side" ||
+				WRONG="messages were redirected on side $side"
+		done
+		return
+	fi
+	! has_redirected "$1" || happened=yes
+	[[ $happened != "$2" ]] || return 0
+	WRONG="messages were redirected"
+	[[ $2 == no ]] || WRONG="nothing was redirected"
+}
