@@ -55,12 +55,13 @@ CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 VARIANTS := naive unmerged $(addprefix broken-,order bytes messages recv \
 	    poll epoll end counts)
 VARIANT_OBJECTS := $(patsubst %,tests/bin/%.bpf.o,$(VARIANTS))
-BENCH_OBJECTS := $(addprefix tests/bin/,load naive.bpf.o pingpong \
-		 libsockshunt-unguarded.so)
+BENCH_OBJECTS := $(addprefix tests/bin/,load verdict_cost naive.bpf.o \
+		 pingpong libsockshunt-unguarded.so)
 TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
-	       tests/bin/load tests/bin/sockshunt-loader-naive
+	       $(addprefix tests/bin/,load verdict_cost \
+	       sockshunt-loader-naive)
 
 .PHONY: FORCE all programs arm64 check check-kernels check-kernels-arm64 \
 	fuzz-semantics demo bench setup install uninstall clean format lint
@@ -157,6 +158,10 @@ tests/bin/semantics: $(call objects,$(call sources,tests/semantics/*.c)) | tests
 tests/bin/load: $(call objects,$(call sources,bench/load/*.c)) | tests/bin
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+tests/bin/verdict_cost: bench/verdict_cost.o | tests/bin
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf
 
 tests/bin/%: tests/progs/%.c | tests/bin
 	$(call say,CC)

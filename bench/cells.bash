@@ -7,7 +7,7 @@ GROUP=  # whose cells are being declared or measured
 CELLS=() # names, in the order in which they are measured
 
 declare -A CELL_GROUP CELL_UNIT CELL_BETTER CELL_SIDES
-declare -A CELL_QUICK CELL_NOT_REDIRECTED CELL_ROUNDS
+declare -A CELL_QUICK CELL_REDIRECTED CELL_ROUNDS
 
 # cell NAME UNIT higher|lower "SIDE..." [quick]: quick ones are part of QUICK=1.
 cell() {
@@ -24,7 +24,12 @@ cell() {
 
 # Of a peer without the shim: that something is redirected would be the mistake.
 cell_not_redirected() { # NAME
-	CELL_NOT_REDIRECTED[$1]=yes
+	CELL_REDIRECTED[$1]=no
+}
+
+# Of a sender that may stay ahead of its reader, and so on TCP.
+cell_may_not_redirect() { # NAME
+	CELL_REDIRECTED[$1]=maybe
 }
 
 # Where more of them would say nothing new.

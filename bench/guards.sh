@@ -10,6 +10,8 @@
 set -euo pipefail
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=bench/callgrind.bash
+source "$ROOT/bench/callgrind.bash"
 
 ROUNDS=41  # of each side, in turns
 TRIPS=20000 # in one round
@@ -35,8 +37,6 @@ if [[ -z ${SANDBOX-} ]]; then
 	exec "$ROOT/tools/sandbox.sh" "$ROOT/bench/guards.sh" "$@"
 fi
 
-PINGPONG=$ROOT/tests/bin/pingpong
-UNGUARDED=$ROOT/tests/bin/libsockshunt-unguarded.so
 need "$PINGPONG" "$SHIM" "$UNGUARDED" jq taskset valgrind
 at_exit stop_all
 load_bpf
@@ -64,17 +64,6 @@ done
 end_progress
 expect_redirected yes "the guarded sides"
 
-instructions() { # OBJECT TRIPS
-	LD_PRELOAD=$1 valgrind --tool=callgrind --callgrind-out-file=/dev/null \
-		"$PINGPONG" -n "$2" 2>&1 >/dev/null |
-		sed -n 's/.*Collected : //p'
-}
-
-# Of one trip, which is two sends and two reads: start-up cancels out.
-per_trip() { # OBJECT
-	echo $((($(instructions "$1" 3000) - $(instructions "$1" 2000)) / 1000))
-}
-
 of() { # SIDE
 	median <"$SANDBOX/r/$1"
 }
@@ -90,4 +79,4 @@ printf 'the same, %d idle       %8.0f  %sx of that alone (plain TCP: %sx)\n' \
 with=$(per_trip "$SHIM")
 without=$(per_trip "$UNGUARDED")
 printf 'instructions in user space per round trip (2 sends, 2 reads): %d, without guards %d: %s more per call\n' \
-	"$with" "$without" "$(awk -v d=$((with - without)) 'BEGIN { printf "%.1f", d / 4 }')"
+	"$with" "$without" "$(per_call $((with - without)))"

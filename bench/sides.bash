@@ -13,7 +13,7 @@
 
 SPIN_USECS=50
 
-declare -A LOADED  # the accelerated sides that are, with their counter's value
+declare -A LOADED  # the accelerated sides that are, with their counters
 declare -A SKIPPED # the ones that cannot be, with the reason
 
 is_accelerated() { # SIDE
@@ -49,7 +49,7 @@ load_side() {
 	fi
 	# That the naive one breaks promises is known.
 	[[ $1 == naive || -z $said ]] || echo "$said" >&2
-	LOADED[$1]=$(redirected_on "$1")
+	LOADED[$1]=$(judged_on "$1")
 }
 
 # side SIDE COMMAND...: in its place.
@@ -61,35 +61,45 @@ side() {
 	in_cgroup "${with[@]}" "${@:2}"
 }
 
-redirected_on() { # SIDE
-	"$SOCKSHUNT" status -c "$SANDBOX/$1.ini" --json |
-		jq -e .counters.redirected_messages ||
+# Messages that the verdict has redirected so far, and left to TCP.
+judged_on() { # SIDE
+	"$SOCKSHUNT" status -c "$SANDBOX/$1.ini" --json | jq -er '.counters |
+		[.redirected_messages, (with_entries(
+			select(.key | startswith("tcp_"))) | add)] | @tsv' ||
 		die "cannot read the counters of side $1"
 }
 
-# Whether messages were redirected on SIDE since this was last asked.
-has_redirected() { # SIDE
-	local before=${LOADED[$1]}
+# look_at SIDE: REDIRECTED and LEFT to TCP since the last look.
+look_at() {
+	local before after
 
-	LOADED[$1]=$(redirected_on "$1")
-	[[ ${LOADED[$1]} -ne $before ]]
+	read -ra before <<<"${LOADED[$1]}"
+	LOADED[$1]=$(judged_on "$1")
+	read -ra after <<<"${LOADED[$1]}"
+	REDIRECTED=$((after[0] - before[0]))
+	LEFT=$((after[1] - before[1]))
 }
 
-# check_redirected SIDE yes|no: that what was measured is what its name says;
-# a side that is not accelerated redirects nothing anywhere. Else WRONG says what.
+# check_redirected SIDE yes|no|maybe: that what was measured is what its name
+# says; a side that is not accelerated redirects nothing anywhere. Maybe: the
+# verdict was asked at least. Else WRONG says what.
 check_redirected() {
-	local side happened=no
+	local side
 
 	WRONG=
 	if ! is_accelerated "$1"; then
 		for side in "${!LOADED[@]}"; do
-			! has_redirected "$side" ||
+			look_at "$side"
+			[[ $REDIRECTED -eq 0 ]] ||
 				WRONG="messages were redirected on side $side"
 		done
 		return
 	fi
-	! has_redirected "$1" || happened=yes
-	[[ $happened != "$2" ]] || return 0
-	WRONG="messages were redirected"
-	[[ $2 == no ]] || WRONG="nothing was redirected"
+	look_at "$1"
+	case $2 in
+	yes) [[ $REDIRECTED -gt 0 ]] || WRONG="nothing was redirected" ;;
+	no) [[ $REDIRECTED -eq 0 ]] || WRONG="messages were redirected" ;;
+	maybe) [[ $((REDIRECTED + LEFT)) -gt 0 ]] ||
+		WRONG="nothing was accelerated" ;;
+	esac
 }

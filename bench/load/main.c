@@ -15,7 +15,7 @@
 
 #include "load.h"
 
-#define READY_SECONDS	 10.0
+#define PATIENCE_SECONDS 10.0
 #define CALIBRATE_STEPS	 4000000
 #define NSECS_PER_SECOND 1e9
 
@@ -231,7 +231,7 @@ static void sleep_watching(const pid_t pids[ENDS], double seconds)
 static void wait_until_ready(const pid_t pids[ENDS])
 {
 	uint64_t last =
-		now_nsecs() + (uint64_t)(READY_SECONDS * NSECS_PER_SECOND);
+		now_nsecs() + (uint64_t)(PATIENCE_SECONDS * NSECS_PER_SECOND);
 
 	while (!__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE)) {
 		sleep_watching(pids, 0.001);
@@ -310,14 +310,19 @@ static void write_hist(const char *path)
 static int measure(const struct plan *p, const pid_t pids[ENDS])
 {
 	struct sample before, after;
+	double seconds = 0;
 
 	wait_until_ready(pids);
 	sleep_watching(pids, p->seconds / 10);
 	before = take_sample(pids);
 	__atomic_store_n(&shared->measuring, 1, __ATOMIC_RELAXED);
-	sleep_watching(pids, p->seconds);
+	/* On a machine that is busy with other work nothing may happen first. */
+	do {
+		sleep_watching(pids, p->seconds);
+		seconds += p->seconds;
+		after = take_sample(pids);
+	} while (after.bytes == before.bytes && seconds < PATIENCE_SECONDS);
 	__atomic_store_n(&shared->measuring, 0, __ATOMIC_RELAXED);
-	after = take_sample(pids);
 	stop(pids);
 	if (p->hist_path)
 		write_hist(p->hist_path);

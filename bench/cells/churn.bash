@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# Connect, 64 B each way, close: the time of a cycle, and so what registration
+# costs. churn_PLACEMENT.
+# shellcheck shell=bash
+
+cell churn_same us lower "tcp shim cgroup naive unix" quick
+! two_cpus || cell churn_two us lower "tcp shim cgroup naive unix"
+
+# Both ends are started by each round.
+churn_start() {
+	:
+}
+
+churn_round() { # CELL SIDE SECONDS RAW
+	placement "${1#churn_}"
+	load_round "$2" "$4" mean churn -t "$3" "${PLACEMENT[@]}"
+}

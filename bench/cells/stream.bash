@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# Streams, by a sender that blocks: stream_SIZE_PLACEMENT[_both|_cCONNECTIONS].
+# Sockets are as they come, with Nagle's algorithm: that is TCP at its best.
+# shellcheck shell=bash
+
+stream_cell() { # NAME UNIT [quick]
+	cell "stream_$1" "$2" higher "tcp shim cgroup naive unix" "${@:3}"
+	cell_may_not_redirect "stream_$1"
+}
+
+stream_cell 64_same sends/s
+stream_cell 65536_same MiB/s
+if two_cpus; then
+	stream_cell 64_two sends/s quick
+	stream_cell 1024_two MiB/s
+	stream_cell 16384_two MiB/s
+	stream_cell 65536_two MiB/s quick
+	stream_cell 1048576_two MiB/s quick
+	stream_cell 65536_two_both MiB/s
+	stream_cell 65536_two_c10 MiB/s
+	stream_cell 65536_two_c100 MiB/s quick
+	stream_cell 65536_two_c1000 MiB/s
+	stream_cell 64_two_c100 sends/s
+fi
+
+# Both ends are started by each round.
+stream_start() {
+	:
+}
+
+stream_round() { # CELL SIDE SECONDS RAW
+	local size where more metric=mib
+
+	IFS=_ read -r _ size where more <<<"$1"
+	case $more in
+	both) more=-b ;;
+	c*) more=-c${more#c} ;;
+	esac
+	[[ $size -ne 64 ]] || metric=rate
+	placement "$where"
+	load_round "$2" "$4" "$metric" stream -t "$3" -s "$size" \
+		${more:+"$more"} "${PLACEMENT[@]}"
+}
