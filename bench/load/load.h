@@ -86,6 +86,10 @@ static inline void ready(void)
 void check(bool ok, const char *what);
 void *allocate(size_t size);
 uint64_t now_nsecs(void);
+void pin_to(int cpu); /* -1: anywhere */
+
+/* calibrate.c */
+int calibrate(int nr, char **cpus);
 
 /* net.c */
 void parse_address(struct load *l, const char *text);

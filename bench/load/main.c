@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* load: starts the two ends of a workload, and measures them. See usage(). */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include "load.h"
 
 #define PATIENCE_SECONDS 10.0
-#define CALIBRATE_STEPS	 4000000
 #define NSECS_PER_SECOND 1e9
 
 struct shared *shared;
@@ -37,7 +35,7 @@ struct sample {
 static void usage(FILE *to)
 {
 	fputs("usage: load pingpong|stream|churn|busy [OPTION...]\n"
-	      "       load calibrate\n"
+	      "       load calibrate CPU...\n"
 	      "  -t SECONDS   to measure, after a tenth of it to warm up (1)\n"
 	      "  -s SIZE      of a message (64)\n"
 	      "  -c CONNS     connections of stream and busy (1)\n"
@@ -153,17 +151,6 @@ static void parse(struct plan *p, int argc, char **argv)
 	if (optind != argc)
 		refuse("too many arguments");
 	parse_address(l, address);
-}
-
-static void pin_to(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
 }
 
 /* Thousands of connections are more than a shell usually allows. */
@@ -329,20 +316,6 @@ static int measure(const struct plan *p, const pid_t pids[ENDS])
 	return print(p, &before, &after);
 }
 
-/* A fixed piece of work that only needs a CPU: how long did it take? */
-static int calibrate(void)
-{
-	volatile uint64_t result;
-	uint64_t x = 1, start = now_nsecs();
-
-	for (int i = 0; i < CALIBRATE_STEPS; i++)
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-	result = x;
-	(void)result;
-	printf("%.1f\n", (double)(now_nsecs() - start) / 1e3);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct plan p = { .load = { .size = 64, .conns = 1 },
@@ -353,8 +326,8 @@ int main(int argc, char **argv)
 	int listener = -1;
 	sigset_t child;
 
-	if (argc == 2 && !strcmp(argv[1], "calibrate"))
-		return calibrate();
+	if (argc > 1 && !strcmp(argv[1], "calibrate"))
+		return calibrate(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "-h")) {
 		usage(stdout);
 		return 0;

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 
+from .figures import FEWEST_ROUNDS, TOO_NOISY
 from .samples import Summary
 
 SIDES = ["tcp", "shim", "cgroup", "naive", "unix", "spin", "spin_unix"]
@@ -153,6 +154,11 @@ def table(run, figures):
         lines += ["", "percentiles and CPU of both ends for an operation in us;"]
         lines += ["redirected: percent of the messages; medians", ""] + metrics
     lines += [""] + list(columns(list(figure_rows(figures))))
+    if any(f.value and f.verdict == TOO_NOISY for f in figures):
+        lines.append(
+            "too noisy: the rounds disagree, or there are fewer than"
+            f" {FEWEST_ROUNDS} of them"
+        )
     for f in figures:
         if f.detail:
             lines.append(f"{f.text} ({f.operator} {f.bar:g}): {f.detail}")

@@ -98,7 +98,12 @@ def draw_one(directory, name, *what):
     path = os.path.join(directory, f"{name}.gnuplot")
     with open(path, "w") as file:
         file.write(script(name, *what))
-    subprocess.run(["gnuplot", f"{name}.gnuplot"], cwd=directory, check=True)
+    done = subprocess.run(
+        ["gnuplot", f"{name}.gnuplot"], cwd=directory, capture_output=True, text=True
+    )
+    # Its warnings (a plot of one point) are of no interest.
+    if done.returncode:
+        raise OSError(f"gnuplot failed: {done.stderr.strip()}")
 
 
 def draw(run):

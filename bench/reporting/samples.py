@@ -5,7 +5,8 @@ import csv
 import os
 
 # A machine is too noisy if more than this share of the timings of a fixed piece
-# of work took this many times as long as the fastest tenth of them did.
+# of work took, by the clock, this many times the CPU time that the fastest tenth
+# of them needed: because of other work, or because the CPU was slower.
 SLOW = 1.15
 SLOW_SHARE = 0.20
 FEWEST_TIMINGS = 5
@@ -66,12 +67,12 @@ class Cell:
 class Noise:
     """How evenly a fixed piece of work was done between the rounds."""
 
-    def __init__(self, timings):
+    def __init__(self, timings, needed):
         self.timings = len(timings)
         self.known = self.timings >= FEWEST_TIMINGS
         self.slow_share = 0
         if self.known:
-            limit = SLOW * quantile(timings, 0.1)
+            limit = SLOW * quantile(needed, 0.1)
             slow = sum(1 for t in timings if t > limit)
             self.slow_share = slow / self.timings
         self.too_noisy = self.slow_share > SLOW_SHARE
@@ -82,7 +83,7 @@ class Noise:
         return (
             f"{'MACHINE TOO NOISY TO JUDGE' if self.too_noisy else 'machine quiet'}:"
             f" {100 * self.slow_share:.0f} % of {self.timings} timings of a fixed"
-            f" piece of work took over {SLOW:g} x the fastest tenth's"
+            f" piece of work took over {SLOW:g} x the time it needs"
             f" (at most {100 * SLOW_SHARE:.0f} %)"
         )
 
@@ -91,12 +92,12 @@ class Run:
     def __init__(self, directory):
         self.directory = directory
         self.cells = {}
-        self.calibrations = []
+        self.timings = {"calibration": [], "calibration_cpu": []}
         for row in self._rows("cells.csv", 4):
             self.cells[row[0]] = Cell(*row[:3])
         for row in self._rows("samples.csv", 5):
             self._add(*row)
-        self.noise = Noise(self.calibrations)
+        self.noise = Noise(*self.timings.values())
         self.skipped = self._lines("skipped.txt")
         self.machine = self._lines("machine.txt")
 
@@ -119,8 +120,8 @@ class Run:
     def _add(self, cell, side, number, metric, value):
         if cell not in self.cells:
             raise ValueError(f"samples.csv: cell {cell} is not in cells.csv")
-        if metric == "calibration":
-            self.calibrations.append(float(value))
+        if metric in self.timings:
+            self.timings[metric].append(float(value))
             return
         sides = self.cells[cell].values
         sides.setdefault(side, {}).setdefault(metric, {})[number] = float(value)
