@@ -37,10 +37,11 @@ cell_rounds() { # NAME AT-MOST
 	CELL_ROUNDS[$1]=$2
 }
 
+# BENCH_CELLS: another directory of groups, for tests.
 declare_cells() {
 	local file
 
-	for file in "$ROOT"/bench/cells/*.bash; do
+	for file in "${BENCH_CELLS:-$ROOT/bench/cells}"/*.bash; do
 		GROUP=$(basename "$file" .bash)
 		# shellcheck source=/dev/null
 		source "$file"
