@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
 # make           build everything     make demo   the main job, with figures
-# make check     all tests            make bench  what it costs and brings: all cells,
-#                                    or QUICK=1, or BENCH=REGEX
+# make check     all tests            make bench  QUICK=1 BENCH=REGEX
 # make fuzz-semantics SECONDS=600      more random scripts than make check
 # make check-kernels KERNELS="5.10 6.1"  what is promised, on booted kernels
 # make arm64       all of it for arm64, in tests/bin/arm64; make check-kernels-arm64
@@ -211,7 +210,7 @@ demo: setup
 bench:
 	$(Q)tools/setup.sh bench
 	$(Q)$(MAKE) -s --no-print-directory all $(BENCH_OBJECTS)
-	$(Q)bench/run $(if $(QUICK),--quick) $(BENCH)
+	$(Q)bench/run $(if $(QUICK),--quick) $(if $(BENCH),'$(BENCH)')
 
 # Debian packages that are missing: installed as root, else named.
 setup:

@@ -308,6 +308,28 @@ no_cgroup_is_left() {
 	[[ $status -eq 1 && $stderr == *"side tcp, round 1: messages were redirected on side shim"* ]]
 }
 
+@test "bench: report draws what there are samples for" {
+	command -v gnuplot >/dev/null || skip "optional: gnuplot is not installed"
+	own_results
+	printf '%s\n' 'pingpong_64_same,us,lower,tcp shim' \
+		'stream_64_two,sends/s,higher,tcp' \
+		'stream_1024_two,MiB/s,higher,tcp' >>"$RESULTS/cells.csv"
+	samples pingpong_64_same tcp 5
+	samples stream_64_two tcp 100
+	samples stream_1024_two tcp 200
+	printf '%s\n' stream_64_two,tcp,1,mib,7 stream_1024_two,tcp,1,mib,9 \
+		>>"$RESULTS/samples.csv"
+	mkdir "$RESULTS/raw"
+	printf '%s\n' '4000 3' '6000 1' >"$RESULTS/raw/pingpong_64_same.tcp.1.hist"
+	run "$ROOT/bench/report" "$RESULTS"
+	[[ $status -eq 0 ]]
+	grep -q '^4 75$' "$RESULTS/plots/latency_same.gnuplot"
+	grep -q '^64 7$' "$RESULTS/plots/throughput.gnuplot"
+	[[ $(file -b "$RESULTS/plots/throughput.png") == PNG* ]]
+	[[ $(file -b "$RESULTS/plots/latency_same.svg") == SVG* ]]
+	[[ ! -e $RESULTS/plots/latency_two.svg ]]
+}
+
 has_samples() {
 	grep -q ',value,' "$BATS_TEST_TMPDIR/results/samples.csv"
 }
