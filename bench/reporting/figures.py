@@ -9,6 +9,8 @@ TOO_NOISY = "too noisy"
 NOT_MEASURED = "not measured"
 
 FEWEST_ROUNDS = 3
+# On a noisy machine so many rounds must agree: fewer do so by chance.
+FEWEST_AGREEING = 5
 # Rounds that disagree about a bar by no more than this are near it, not noisy.
 NEAR = 0.05
 
@@ -49,11 +51,12 @@ def verdict_of(figure, values, noisy_machine):
     if len(values) < FEWEST_ROUNDS:
         return TOO_NOISY
     reached = [figure.reaches(v) for v in values]
-    if all(reached) or not any(reached):
+    agree = all(reached) or not any(reached)
+    if noisy_machine and not (agree and len(values) >= FEWEST_AGREEING):
+        return TOO_NOISY
+    if agree:
         return MET if reached[0] else NOT_MET
     of = Summary(values)
-    if noisy_machine:
-        return TOO_NOISY
     if figure.reaches(of.q1) != figure.reaches(of.q3) and of.spread > NEAR:
         return TOO_NOISY
     return MET if figure.reaches(of.median) else NOT_MET
