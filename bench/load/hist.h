@@ -15,7 +15,6 @@
 
 struct hist {
 	uint64_t total;
-	uint64_t sum;
 	uint64_t bucket[HIST_BUCKETS];
 };
 
@@ -34,7 +33,6 @@ static inline unsigned int hist_bucket(uint64_t nsecs)
 static inline void hist_add(struct hist *h, uint64_t nsecs)
 {
 	h->bucket[hist_bucket(nsecs)]++;
-	h->sum += nsecs;
 	h->total++;
 }
 
