@@ -24,7 +24,7 @@ case ${2-$(uname -m)} in
 arm64 | aarch64) emulator=qemu-system-arm ;;
 *) emulator=qemu-system-x86 ;;
 esac
-[[ ${1-} != bench ]] || packages+=(gnuplot-nox valgrind)
+[[ ${1-} != bench ]] || packages+=(gnuplot-nox valgrind libmemcached-tools)
 [[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
 
 if ! command -v dpkg-query >/dev/null; then
