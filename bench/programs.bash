@@ -56,26 +56,29 @@ stop_servers() {
 
 # server_ticks SIDE: CPU time of its servers, their workers, and those that ended.
 server_ticks() {
-	{ cat /proc/[0-9]*/stat 2>/dev/null || true; } |
-		awk -v servers="${SERVERS[$1]}" '
-		{
-			pid = $1
-			sub(/.*\) /, "") # the name, which may hold spaces
-			parent[pid] = $2
-			ticks[pid] = $12 + $13 + $14 + $15
+	local stats
+
+	# Again if one ends meanwhile: its time may not be its parent's yet.
+	until stats=$(cat /proc/[0-9]*/stat 2>/dev/null); do :; done
+	awk -v servers="${SERVERS[$1]}" '
+	{
+		pid = $1
+		sub(/.*\) /, "") # the name, which may hold spaces
+		parent[pid] = $2
+		ticks[pid] = $12 + $13 + $14 + $15
+	}
+	END {
+		count = split(servers, server, " ")
+		for (i = 1; i <= count; i++)
+			ours[server[i]] = 1
+		for (pid in ticks) {
+			for (up = pid; up > 1 && !(up in ours);)
+				up = parent[up]
+			if (up in ours)
+				sum += ticks[pid]
 		}
-		END {
-			count = split(servers, server, " ")
-			for (i = 1; i <= count; i++)
-				ours[server[i]] = 1
-			for (pid in ticks) {
-				for (up = pid; up > 1 && !(up in ours);)
-					up = parent[up]
-				if (up in ours)
-					sum += ticks[pid]
-			}
-			print sum + 0
-		}'
+		print sum + 0
+	}' <<<"$stats"
 }
 
 # child_usecs BEFORE AFTER: files with what times(1) of bash said.
