@@ -12,8 +12,8 @@ POSTGRES_PORT=17700
 AS_POSTGRES=(setpriv --reuid postgres --regid postgres --clear-groups
 	--inh-caps +dac_read_search --ambient-caps +dac_read_search)
 
-cell postgres_select_c1 tx/s higher "tcp shim cgroup naive unix"
-cell postgres_select_c8 tx/s higher "tcp shim cgroup naive unix" quick
+cell pgbench_c1 tx/s higher "tcp shim cgroup naive unix"
+cell pgbench_c8 tx/s higher "tcp shim cgroup naive unix" quick
 
 # serve_postgres SIDE DIRECTORY PORT: in an IPC namespace of its own, so that no
 # shared memory outlives it.
