@@ -112,8 +112,12 @@ struct ss_counters {
 };
 #define SS_NR_COUNTERS (sizeof(struct ss_counters) / sizeof(__u64))
 
-/* TCP keeps the rest of the receive buffer, so its window closes as ever. */
+/*
+ * Of the receive buffer; TCP keeps the rest, so its window closes as ever. Where
+ * TCP may enlarge the buffer, of what it may become, but no more than the maximum.
+ */
 #define SS_ROOM_SHARE 4
+#define SS_ROOM_MAX   (1 << 20)
 
 /*
  * A queued message costs about 1 KiB of kernel memory that is charged to

@@ -20,14 +20,28 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	int sysctl_tcp_rmem[3];
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 	__u64 net_cookie; /* a plain u64 from 5.12 on */
 };
 
 typedef struct {
 	struct net *net;
 } possible_net_t;
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+struct proto {
+	atomic_long_t *memory_allocated;
+	long *sysctl_mem;
+};
 
 struct sock_common {
 	__u32 skc_daddr;
@@ -36,6 +50,7 @@ struct sock_common {
 	__u16 skc_num;	 /* host order */
 	unsigned short skc_family;
 	unsigned char skc_state;
+	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -121,10 +136,6 @@ struct sk_psock {
 	struct sk_buff_head ingress_skb;
 	struct list_head ingress_msg;
 };
-
-typedef struct {
-	long counter;
-} atomic_long_t;
 
 typedef struct {
 	atomic_long_t refcnt;

@@ -33,6 +33,11 @@ const volatile __u32 netns_inode;
 	(direct ? BPF_CORE_READ_BITFIELD(p, field)                             \
 		: BPF_CORE_READ_BITFIELD_PROBED(p, field))
 
+/* @p as a pointer that READ() can follow. */
+#define KERNEL(type, p)                                                        \
+	((type *)(direct ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(type))   \
+			 : (p)))
+
 /* sk_user_data carries flags in its low bits (SK_USER_DATA_PTRMASK). */
 #define PSOCK_MASK (~7UL)
 

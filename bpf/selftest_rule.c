@@ -2,13 +2,14 @@
 /* The rule's promises, each on a connection of its own, without merging. */
 #include <linux/sock_diag.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "../conf/log.h"
 #include "selftest_pair.h"
 #include "selftest_wake.h"
 
-#define MESSAGE	  4096
+#define MESSAGE	  16384
 #define SOME_MORE 6 /* messages, than may be redirected */
 
 #define ENTER()                                                                \
@@ -108,17 +109,39 @@ static int is_limited(struct ss_selftest *t, const struct ss_pair *p,
 	return 1;
 }
 
+static int limits_to(struct ss_selftest *t, const struct ss_pair *p,
+		     unsigned int room)
+{
+	unsigned int count = room / MESSAGE + SOME_MORE;
+
+	return is_limited(t, p, count, MESSAGE, room + MESSAGE);
+}
+
+/* By what the buffer may grow to: the last of these three. */
 static int limits_bytes(struct ss_selftest *t, const struct ss_pair *p)
 {
-	int rcvbuf = ss_pair_meminfo(p, SK_MEMINFO_RCVBUF);
-	unsigned int share, count;
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
+	unsigned int most = 0;
 
+	if (f) {
+		if (fscanf(f, "%*u %*u %u", &most) != 1)
+			most = 0;
+		fclose(f);
+	}
+	NEEDS(most > 0, "cannot read net.ipv4.tcp_rmem");
+	most /= SS_ROOM_SHARE;
+	return limits_to(t, p, most < SS_ROOM_MAX ? most : SS_ROOM_MAX);
+}
+
+static int limits_fixed_bytes(struct ss_selftest *t, const struct ss_pair *p)
+{
+	int bytes = 8 * MESSAGE, rcvbuf;
+
+	NEEDS(!setsockopt(p->b, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)),
+	      "cannot set SO_RCVBUF: %s", strerror(errno));
+	rcvbuf = ss_pair_meminfo(p, SK_MEMINFO_RCVBUF);
 	NEEDS(rcvbuf > 0, "cannot read SO_MEMINFO: %s", strerror(errno));
-	share = rcvbuf / SS_ROOM_SHARE;
-	count = share / MESSAGE + SOME_MORE;
-	if (count > SS_MAX_MESSAGES + SOME_MORE)
-		count = SS_MAX_MESSAGES + SOME_MORE;
-	return is_limited(t, p, count, MESSAGE, share + MESSAGE);
+	return limits_to(t, p, (unsigned int)rcvbuf / SS_ROOM_SHARE);
 }
 
 static int limits_messages(struct ss_selftest *t, const struct ss_pair *p)
@@ -180,6 +203,7 @@ static const struct {
 } checks[] = {
 	{ "order", SS_KEEPS_ORDER, keeps_order },
 	{ "room", SS_KEEPS_ROOM, limits_bytes },
+	{ "room", SS_KEEPS_ROOM, limits_fixed_bytes },
 	{ "room", SS_KEEPS_ROOM, limits_messages },
 	{ "wake-ups", SS_KEEPS_WAKEUPS, ss_selftest_wakes_recv },
 	{ "wake-ups", SS_KEEPS_WAKEUPS, ss_selftest_wakes_poll },

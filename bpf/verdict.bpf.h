@@ -14,37 +14,7 @@
 #define SEND_SHUTDOWN 2 /* include/net/sock.h */
 #define RCV_SHUTDOWN  1
 
-#define SOCK_RCVBUF_LOCK 2 /* the same, in sk_userlocks */
-
-/*
- * TCP may take a part of a message, and a ring would then lose some of the
- * rest. Redirecting takes all: for a ring there is this much more room.
- */
-#define RING_ROOM     (16 << 20)
-#define RING_MESSAGES (16 * SS_MAX_MESSAGES)
-
-/* What A remembers; only its own sends touch it, under its socket lock. */
-struct sender {
-	struct ss_key self; /* found in the sockhash to be A */
-	__u32 messages;	    /* redirected since B was last seen empty */
-	__u64 bytes;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct sender);
-} senders SEC(".maps");
-
-/* Set by the loader where bpf_tcp_ingress() does not charge B (5.10; newer
- * kernels do, stable ones included: tested, not assumed). */
-const volatile __u32 count_bytes;
-
-/* @p as a pointer that READ() can follow. */
-#define KERNEL(type, p)                                                        \
-	((type *)(direct ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(type))   \
-			 : (p)))
+#include "queue.bpf.h"
 
 enum outcome {
 	REDIRECT,
@@ -55,23 +25,14 @@ enum outcome {
 	UNWILLING,
 };
 
+#include "patience.bpf.h"
+
 /* The socket that the last successful bpf_msg_redirect_hash() chose. */
 static __always_inline void *chosen(struct sk_msg *msg, bool direct)
 {
 	/* The helper changed it behind the compiler's back. */
 	barrier();
 	return READ(msg, sk_redir);
-}
-
-/* B's queue of redirected messages is empty. */
-static __always_inline bool drained(struct sock *b, bool direct)
-{
-	unsigned long addr = psock_of(b, direct);
-	struct sk_psock *psock = KERNEL(struct sk_psock, (void *)addr);
-	unsigned long head =
-		addr + bpf_core_field_offset(struct sk_psock, ingress_msg);
-
-	return (unsigned long)READ(psock, ingress_msg.next) == head;
 }
 
 /* Neither end needs anything that only TCP's own path provides. */
@@ -111,29 +72,6 @@ static __always_inline bool answers(struct tcp_sock *ta, struct tcp_sock *tb,
 	return received - acknowledged <= written - acknowledged;
 }
 
-/*
- * What B has promised to take from TCP, in its last window, it must be able to
- * take: a buffer full of redirected bytes would drop it, and A would wait for
- * its retransmission timer. Where SO_RCVBUF does not fix the buffer's size,
- * TCP enlarges it instead (tcp_clamp_window()), and a message may be larger
- * than what is left.
- */
-static __always_inline bool has_room(struct tcp_sock *tb, __u32 size,
-				     bool direct)
-{
-	struct sock *b = &tb->inet_conn.icsk_inet.sk;
-	__u64 used = (__u32)READ(b, sk_backlog.rmem_alloc.counter);
-	__u32 buffer = READ(b, sk_rcvbuf);
-	__s32 window =
-		READ(tb, rcv_wup) + READ(tb, rcv_wnd) - READ(tb, rcv_nxt);
-
-	if (!(READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK))
-		return used <= buffer / SS_ROOM_SHARE;
-	used += size;
-	return used <= buffer / SS_ROOM_SHARE &&
-	       used + (window > 0 ? window : 0) <= buffer;
-}
-
 /* May A's message go to B? @peer is the key that B has if it is A's peer. */
 static __always_inline enum outcome judge(struct sender *sender,
 					  const struct ss_key *peer, void *a,
@@ -161,15 +99,10 @@ static __always_inline enum outcome judge(struct sender *sender,
 	if (!willing(ta, tb, direct))
 		return UNWILLING;
 
-	if (drained(sb, direct)) {
-		sender->messages = 0;
-		sender->bytes = 0;
-	}
-	if (!has_room(tb, size, direct) ||
-	    (count_bytes &&
-	     sender->bytes > (__u32)READ(sb, sk_rcvbuf) / SS_ROOM_SHARE))
+	forget_what_is_read(sender, sb, direct);
+	if (!has_room(sender, tb, size, direct))
 		outcome = ROOM;
-	else if (sender->messages >= SS_MAX_MESSAGES)
+	else if (unread(sender, sb, direct) >= SS_MAX_MESSAGES)
 		outcome = MESSAGES;
 	if (outcome != REDIRECT && has_ring() && sender->bytes < RING_ROOM &&
 	    sender->messages < RING_MESSAGES)
@@ -263,6 +196,9 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 
 	outcome = judge(sender, &peer, a, chosen(kmsg, direct), msg->size,
 			direct);
+	if (waits(sender, outcome, a, chosen(kmsg, direct), msg->size, direct))
+		outcome = judge(sender, &peer, a, chosen(kmsg, direct),
+				msg->size, direct);
 	count(outcome, msg->size);
 	if (outcome != REDIRECT)
 		return by_tcp(msg, kmsg, &self, a, direct);
