@@ -166,7 +166,13 @@ struct ss_addr {
  * Busy polling: CLOCK_MONOTONIC nanoseconds at which the spin that began on a
  * CPU with this number (modulo) ends at the latest; past or 0: nobody spins.
  */
-#define SS_SPINNING_CPUS 256
+#define SS_CPUS 256
+
+/*
+ * The verdict has seen on a CPU with this number (modulo) that a sender is far
+ * ahead of its reader, and takes note of it again after so many bytes.
+ */
+#define SS_AHEAD_BYTES 16384
 
 /*
  * The only element of the control map, mapped shared and writable by every
@@ -191,7 +197,8 @@ struct ss_control {
 	char cgroup_path[256];	/* "": sock_ops not attached */
 	struct ss_counters counters;
 	struct ss_addr addrs[SS_MAX_ADDRS];
-	__u64 spinning[SS_SPINNING_CPUS];
+	__u64 spinning[SS_CPUS];
+	__u8 ahead[SS_CPUS];
 };
 
 #endif

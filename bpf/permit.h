@@ -11,14 +11,15 @@
 
 /* What we do, by the system calls that it takes (permit.c lists them). */
 enum ss_duty {
-	SS_DUTY_BPF = 1,    /* registering: bpf(2) and what goes with it */
-	SS_DUTY_START = 2,  /* opening the pins, running the loader */
-	SS_DUTY_LOG = 4,    /* saying something */
-	SS_DUTY_READ = 8,   /* reads, and most other guards */
-	SS_DUTY_CLOSE = 16, /* looking at what is unread before a close */
-	SS_DUTY_LIST = 32,  /* the same of all descriptors, at the exit */
-	SS_DUTY_SPIN = 64,  /* busy polling */
-	SS_DUTY_ALL = 127,
+	SS_DUTY_BPF = 1,     /* registering: bpf(2) and what goes with it */
+	SS_DUTY_START = 2,   /* opening the pins, running the loader */
+	SS_DUTY_LOG = 4,     /* saying something */
+	SS_DUTY_READ = 8,    /* reads, and most other guards */
+	SS_DUTY_CLOSE = 16,  /* looking at what is unread before a close */
+	SS_DUTY_LIST = 32,   /* the same of all descriptors, at the exit */
+	SS_DUTY_SPIN = 64,   /* busy polling */
+	SS_DUTY_YIELD = 128, /* letting readers run */
+	SS_DUTY_ALL = 255,
 };
 
 /* The duties that are forbidden, as bits; only ever grows. Atomic. */

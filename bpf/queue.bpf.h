@@ -28,6 +28,7 @@ struct sender {
 	/* Waits in vain, in a row, and messages until the next one may be. */
 	__u32 vain;
 	__u32 hurry;
+	__u32 ahead; /* bytes since B was last far behind */
 };
 
 struct {

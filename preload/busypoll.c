@@ -156,8 +156,8 @@ static int spin(struct learner *l, int (*look)(void *), void *call,
 	struct ss_signals before = ss_signals;
 	long long start = now(), end = start + nsecs;
 	__u64 *slot =
-		&ss_runtime.control->spinning
-			 [cpu < 0 ? 0 : (unsigned int)cpu % SS_SPINNING_CPUS];
+		&ss_runtime.control
+			 ->spinning[cpu < 0 ? 0 : (unsigned int)cpu % SS_CPUS];
 
 	/* Another's, which has been preempted: it, or its peer, needs this CPU. */
 	if (__atomic_load_n(slot, __ATOMIC_RELAXED) > (__u64)start)

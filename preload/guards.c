@@ -311,14 +311,14 @@ HOOK ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {
 	ssize_t n = REAL(sendfile)(out, in, at, len);
 
-	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 
 HOOK ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 {
 	ssize_t n = REAL(sendfile64)(out, in, at, len);
 
-	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 
 HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
@@ -330,10 +330,10 @@ HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		return REAL(splice)(in, in_at, out, out_at, len, flags);
 	if (in_at) {
 		n = REAL(splice)(in, in_at, out, out_at, len, flags);
-		return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+		return n ? ss_oddsend_after(out, n, 0) : 0;
 	}
 	n = ss_splice(in, out, len, flags);
-	return n < 0 ? ss_oddsend_result(out, n, 0) : n;
+	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 
 HOOK int ioctl(int fd, unsigned long request, ...)

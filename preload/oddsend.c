@@ -63,6 +63,8 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 	/* A later one has failed; that TCP would have told nobody either. */
 	if ((unsigned int)sent < n)
 		take_error(fd);
+	if (sent > 0)
+		ss_yield_if_ahead(fd);
 	return sent;
 }
 

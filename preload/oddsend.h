@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "unmerge.h"
+#include "yield.h"
 
 /* Urgent data is apart from the stream only in TCP's own queue. */
 static inline void ss_oddsend_before(int fd, int flags)
@@ -35,8 +36,10 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 
 static inline ssize_t ss_oddsend_after(int fd, ssize_t n, int flags)
 {
-	if (__builtin_expect(n > 0, 1))
+	if (__builtin_expect(n > 0, 1)) {
+		ss_yield_if_ahead(fd);
 		return n;
+	}
 	return ss_oddsend_result(fd, n, flags);
 }
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A sender that is far ahead of its reader lets others run. The reader may be
+ * waiting for this very CPU, and then the sender would go on by TCP, until that
+ * is full as well, and for long after. Where nobody waits, it costs a system
+ * call for every SS_AHEAD_BYTES sent.
+ */
+#ifndef SOCKSHUNT_YIELD_H
+#define SOCKSHUNT_YIELD_H
+
+#include <sched.h>
+
+#include "blocking.h"
+#include "runtime.h"
+
+void ss_yield_slowly(unsigned int cpu);
+
+/* After a send on @fd; keeps errno. */
+static inline void ss_yield_if_ahead(int fd)
+{
+	unsigned int cpu;
+
+	if (!(ss_blocking_generation(fd) & SS_GENERATION_TCP) ||
+	    !ss_runtime.control)
+		return;
+	/* The verdict ran on this CPU, most likely. */
+	cpu = (unsigned int)sched_getcpu() % SS_CPUS;
+	if (__builtin_expect(ss_runtime.control->ahead[cpu] != 0, 0))
+		ss_yield_slowly(cpu);
+}
+
+#endif
