@@ -39,14 +39,18 @@ long long ss_busypoll_nsecs;
 /* Reads that found something at once, in a row: then looking first is a waste. */
 #define MOST_AT_ONCE 64
 
+/* While it sleeps, a thread looks at the clock for one wait of so many. */
+#define SAMPLE 8
+
 struct learner {
 	long long since; /* a wait without spinning began; 0: none */
 	unsigned short shorts;
 	unsigned short needed; /* 0: FEWEST */
 	unsigned char credit;
 	unsigned char at_once;
-	unsigned char paid; /* spins that are not in the counters yet */
-	bool sleeps;	    /* at once */
+	unsigned char waits; /* of SAMPLE */
+	unsigned char paid;  /* spins that are not in the counters yet */
+	bool sleeps;	     /* at once */
 };
 
 static __thread struct {
@@ -141,8 +145,17 @@ static void has_waited(struct learner *l)
 	l->since = 0;
 	if (took > SHORT * ss_busypoll_nsecs)
 		l->shorts /= 2;
-	else if (++l->shorts >= (l->needed ? l->needed : FEWEST))
+	else
+		l->shorts += l->needed > FEWEST * SAMPLE ? SAMPLE : 1;
+	if (l->shorts >= l->needed)
 		l->sleeps = false;
+}
+
+/* A wait begins, of a thread that sleeps. */
+static void will_wait(struct learner *l)
+{
+	if (l->needed <= FEWEST * SAMPLE || ++l->waits % SAMPLE == 0)
+		l->since = now();
 }
 
 /*
@@ -209,7 +222,7 @@ bool ss_busypoll_before_read_slowly(int fd, int flags)
 	    flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
 		return true;
 	if (l->sleeps) {
-		l->since = now();
+		will_wait(l);
 		return true;
 	}
 	if (look_at(&fd)) {
@@ -244,7 +257,7 @@ bool ss_busypoll_spin(struct ss_busypoll_call *call)
 	int saved_errno = errno;
 
 	if (l->sleeps) {
-		l->since = now();
+		will_wait(l);
 		return false;
 	}
 	call->result = call->look(call->call);

@@ -15,6 +15,7 @@
 #include "../bpf/key.h"
 #include "blocking.h"
 #include "busypoll.h"
+#include "emptyread.h"
 #include "oddread.h"
 #include "oddsend.h"
 #include "options.h"
@@ -64,6 +65,19 @@ static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 	return n > 0 ? ss_oddread_across(fd, &msg, n) : n;
 }
 
+/* False: the read ends at once, with errno. */
+static inline bool may_begin(int fd, int flags)
+{
+	return !ss_emptyread_is_vain(fd, flags) &&
+	       ss_busypoll_before_read(fd, flags);
+}
+
+/* @n, what the original has returned. */
+static inline ssize_t after_read(int fd, int flags, ssize_t n)
+{
+	return ss_emptyread_after(fd, flags, ss_busypoll_after_read(n));
+}
+
 HOOK ssize_t read(int fd, void *buf, size_t len)
 {
 	const struct iovec iov = { buf, len };
@@ -71,11 +85,11 @@ HOOK ssize_t read(int fd, void *buf, size_t len)
 	bool crosses;
 	ssize_t n;
 
-	if (!ss_busypoll_before_read(fd, 0))
+	if (!may_begin(fd, 0))
 		return -1;
 	crosses = may_cross(fd, 0);
 	ss_blocking_begin(&b, fd);
-	n = ss_busypoll_after_read(REAL(read)(fd, buf, len));
+	n = after_read(fd, 0, REAL(read)(fd, buf, len));
 	if (ss_blocking_concerns(n, 0))
 		n = go_on_with(&b, fd, &iov, 1, 0);
 	return crosses ? cross(fd, &iov, 1, n) : n;
@@ -87,11 +101,11 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
 	bool crosses;
 	ssize_t n;
 
-	if (!ss_busypoll_before_read(fd, 0))
+	if (!may_begin(fd, 0))
 		return -1;
 	crosses = may_cross(fd, 0);
 	ss_blocking_begin(&b, fd);
-	n = ss_busypoll_after_read(REAL(readv)(fd, iov, n_iov));
+	n = after_read(fd, 0, REAL(readv)(fd, iov, n_iov));
 	if (ss_blocking_concerns(n, 0))
 		n = go_on_with(&b, fd, iov, (size_t)n_iov, 0);
 	return crosses ? cross(fd, iov, (size_t)n_iov, n) : n;
@@ -103,7 +117,7 @@ ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t n;
 
 	ss_blocking_begin(&b, fd);
-	n = ss_busypoll_after_read(REAL(recvmsg)(fd, msg, flags));
+	n = after_read(fd, flags, REAL(recvmsg)(fd, msg, flags));
 	if (ss_blocking_concerns(n, flags))
 		n = ss_blocking_go_on(&b, fd, msg, flags);
 	return n;
@@ -116,7 +130,7 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (ss_oddread_concerns(1, flags) && msg && ss_runtime_on_for(fd))
 		return ss_oddread(fd, msg, flags);
-	if (!ss_busypoll_before_read(fd, flags))
+	if (!may_begin(fd, flags))
 		return -1;
 	crosses = may_cross(fd, flags);
 	n = ss_recvmsg(fd, msg, flags);
@@ -135,11 +149,11 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 
 	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd))
 		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
-	if (!ss_busypoll_before_read(fd, flags))
+	if (!may_begin(fd, flags))
 		return -1;
 	ss_blocking_begin(&b, fd);
-	n = (int)ss_busypoll_after_read(
-		REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout));
+	n = (int)after_read(fd, flags,
+			    REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout));
 	if (ss_blocking_concerns(n, flags)) {
 		ssize_t len = ss_blocking_go_on(&b, fd, &msgs->msg_hdr,
 						flags & ~MSG_WAITFORONE);
@@ -189,11 +203,11 @@ HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 
 	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
 		return recvfrom_oddly(fd, buf, len, flags, NULL, NULL);
-	if (!ss_busypoll_before_read(fd, flags))
+	if (!may_begin(fd, flags))
 		return -1;
 	crosses = may_cross(fd, flags);
 	ss_blocking_begin(&b, fd);
-	n = ss_busypoll_after_read(REAL(recv)(fd, buf, len, flags));
+	n = after_read(fd, flags, REAL(recv)(fd, buf, len, flags));
 	if (ss_blocking_concerns(n, flags))
 		n = go_on_with(&b, fd, &iov, 1, flags);
 	return crosses ? cross(fd, &iov, 1, n) : n;
@@ -209,12 +223,12 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 
 	if (ss_oddread_concerns(len, flags) && ss_runtime_on_for(fd))
 		return recvfrom_oddly(fd, buf, len, flags, addr, addr_len);
-	if (!ss_busypoll_before_read(fd, flags))
+	if (!may_begin(fd, flags))
 		return -1;
 	crosses = may_cross(fd, flags);
 	ss_blocking_begin(&b, fd);
-	n = ss_busypoll_after_read(
-		REAL(recvfrom)(fd, buf, len, flags, addr, addr_len));
+	n = after_read(fd, flags,
+		       REAL(recvfrom)(fd, buf, len, flags, addr, addr_len));
 	if (ss_blocking_concerns(n, flags)) {
 		n = go_on_with(&b, fd, &iov, 1, flags);
 		if (n >= 0 && addr && addr_len)
