@@ -7,12 +7,13 @@
 #include "../bpf/permit.h"
 #include "blocking.h"
 #include "hooks.h"
+#include "options.h"
 
 __thread struct ss_emptyread ss_emptyread
 	__attribute__((tls_model("initial-exec")));
 
 /* So many looks, and then a real read again: poll(2) does not tell of bytes that
- * are fewer than a SO_RCVLOWAT that somebody may have set meanwhile. */
+ * are fewer than a SO_RCVLOWAT that another process may have set meanwhile. */
 #define MOST_LOOKS 64
 
 #define NOT_PLAIN (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_WAITALL)
@@ -22,7 +23,7 @@ bool ss_emptyread_is_vain_slowly(int fd, int flags)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct ss_emptyread *e = &ss_emptyread;
 
-	if (flags & NOT_PLAIN || ++e->looks > MOST_LOOKS ||
+	if (flags & NOT_PLAIN || ss_options_used() || ++e->looks > MOST_LOOKS ||
 	    e->generation != ss_blocking_generation(fd) ||
 	    !ss_may(SS_DUTY_READ) || ss_blocking_waits(fd, flags)) {
 		e->times = 0;
