@@ -199,6 +199,7 @@ struct ss_control {
 	struct ss_addr addrs[SS_MAX_ADDRS];
 	__u64 spinning[SS_CPUS];
 	__u8 ahead[SS_CPUS];
+	__u32 any_ahead; /* one of these was set: most senders look no further */
 };
 
 #endif

@@ -109,6 +109,7 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_SPIN, SYS_epoll_pwait, { NO_FD } },
 	{ SS_DUTY_SPIN, SYS_epoll_pwait2, { NO_FD } },
 	{ SS_DUTY_SPIN, SYS_pselect6, { 0, 0, 0, 0, (unsigned long)&no_time } },
+	{ SS_DUTY_YIELD, SYS_getcpu, { 0 } },
 	{ SS_DUTY_YIELD, SYS_sched_yield, { 0 } },
 	{ SS_DUTY_CLOSE, SYS_setsockopt, { NO_FD, SOL_SOCKET, SO_LINGER } },
 	{ SS_DUTY_CLOSE, SYS_socketpair, { AF_UNIX, SOCK_DGRAM } },

@@ -129,8 +129,10 @@ static __always_inline void tell_who_is_ahead(struct sender *sender,
 		return;
 	sender->ahead = 0;
 	c = bpf_map_lookup_elem(&control, &zero);
-	if (c)
-		c->ahead[cpu] = 1;
+	if (!c)
+		return;
+	c->ahead[cpu] = 1;
+	c->any_ahead = 1;
 }
 
 static __always_inline void count(enum outcome outcome, __u32 size)

@@ -8,25 +8,18 @@
 #ifndef SOCKSHUNT_YIELD_H
 #define SOCKSHUNT_YIELD_H
 
-#include <sched.h>
-
 #include "blocking.h"
 #include "runtime.h"
 
-void ss_yield_slowly(unsigned int cpu);
+void ss_yield_slowly(void);
 
 /* After a send on @fd; keeps errno. */
 static inline void ss_yield_if_ahead(int fd)
 {
-	unsigned int cpu;
-
-	if (!(ss_blocking_generation(fd) & SS_GENERATION_TCP) ||
-	    !ss_runtime.control)
-		return;
-	/* The verdict ran on this CPU, most likely. */
-	cpu = (unsigned int)sched_getcpu() % SS_CPUS;
-	if (__builtin_expect(ss_runtime.control->ahead[cpu] != 0, 0))
-		ss_yield_slowly(cpu);
+	if (ss_runtime.control &&
+	    __builtin_expect(ss_runtime.control->any_ahead != 0, 0) &&
+	    ss_blocking_generation(fd) & SS_GENERATION_TCP)
+		ss_yield_slowly();
 }
 
 #endif
