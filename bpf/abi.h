@@ -114,7 +114,8 @@ struct ss_counters {
 
 /*
  * Of the receive buffer; TCP keeps the rest, so its window closes as ever. Where
- * TCP may enlarge the buffer, of what it may become, but no more than the maximum.
+ * TCP may enlarge the buffer, and the queues are merged, of what it may become, but
+ * no more than the maximum.
  */
 #define SS_ROOM_SHARE 4
 #define SS_ROOM_MAX   (1 << 20)

@@ -103,6 +103,16 @@ static __always_inline bool memory_is_scarce(struct sock *sk, bool direct)
 	return pages >= limit;
 }
 
+/* One queue: reading it sends window updates, whoever brought the bytes. */
+static __always_inline bool is_merged(struct sock *b, bool direct)
+{
+	unsigned long addr = psock_of(b, direct);
+	struct sk_psock *psock = KERNEL(struct sk_psock, (void *)addr);
+
+	return bpf_core_field_exists(psock->progs.stream_verdict) &&
+	       READ(psock, progs.stream_verdict);
+}
+
 /* What B may hold of redirected bytes, where SO_RCVBUF does not say. */
 static __always_inline __u32 room_of(struct sock *b, __u32 buffer, bool direct)
 {
@@ -113,7 +123,8 @@ static __always_inline __u32 room_of(struct sock *b, __u32 buffer, bool direct)
 
 	if (room > SS_ROOM_MAX)
 		room = SS_ROOM_MAX;
-	return room > buffer / SS_ROOM_SHARE ? room : buffer / SS_ROOM_SHARE;
+	buffer /= SS_ROOM_SHARE;
+	return room > buffer && is_merged(b, direct) ? room : buffer;
 }
 
 /*

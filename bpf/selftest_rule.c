@@ -2,7 +2,6 @@
 /* The rule's promises, each on a connection of its own, without merging. */
 #include <linux/sock_diag.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 #include "../conf/log.h"
@@ -117,20 +116,13 @@ static int limits_to(struct ss_selftest *t, const struct ss_pair *p,
 	return is_limited(t, p, count, MESSAGE, room + MESSAGE);
 }
 
-/* By what the buffer may grow to: the last of these three. */
+/* There is more room only where the queues are merged. */
 static int limits_bytes(struct ss_selftest *t, const struct ss_pair *p)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
-	unsigned int most = 0;
+	int rcvbuf = ss_pair_meminfo(p, SK_MEMINFO_RCVBUF);
 
-	if (f) {
-		if (fscanf(f, "%*u %*u %u", &most) != 1)
-			most = 0;
-		fclose(f);
-	}
-	NEEDS(most > 0, "cannot read net.ipv4.tcp_rmem");
-	most /= SS_ROOM_SHARE;
-	return limits_to(t, p, most < SS_ROOM_MAX ? most : SS_ROOM_MAX);
+	NEEDS(rcvbuf > 0, "cannot read SO_MEMINFO: %s", strerror(errno));
+	return limits_to(t, p, (unsigned int)rcvbuf / SS_ROOM_SHARE);
 }
 
 static int limits_fixed_bytes(struct ss_selftest *t, const struct ss_pair *p)

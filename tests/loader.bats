@@ -500,7 +500,7 @@ broken() {
 	done <<-'END'
 		naive|keeps_order keeps_room|order: messages overtook
 		broken-order|keeps_order keeps_room|order: messages overtook
-		broken-bytes|keeps_room|room: 70 messages
+		broken-bytes|keeps_room|room: 8 messages
 		broken-messages|keeps_room|room: 262 messages, 262 bytes
 		broken-recv|keeps_wakeups|wake-ups: a reader asleep in recv(2)
 		broken-poll|keeps_wakeups|wake-ups: a reader asleep in poll(2)
