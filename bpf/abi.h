@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 3
+#define SS_ABI	 4
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
