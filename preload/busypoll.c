@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "blocking.h"
+#include "fdbits.h"
 #include "hooks.h"
 #include "runtime.h"
 #include "signals.h"
@@ -16,9 +17,7 @@
 /*
  * marks: one bit per descriptor number; numbers beyond it never spin.
  */
-#define NR_MARKS  65536
-#define WORD_BITS (8 * sizeof(long))
-static unsigned long marks[NR_MARKS / WORD_BITS];
+static struct ss_fdbits marks;
 
 long long ss_busypoll_nsecs;
 
@@ -66,27 +65,18 @@ void ss_busypoll_start(void)
 
 void ss_busypoll_mark(int fd)
 {
-	if (ss_busypoll_is_on() && (unsigned int)fd < NR_MARKS)
-		__atomic_fetch_or(&marks[(unsigned int)fd / WORD_BITS],
-				  1UL << (unsigned int)fd % WORD_BITS,
-				  __ATOMIC_RELAXED);
+	if (ss_busypoll_is_on())
+		ss_fdbits_set(&marks, fd, true);
 }
 
 void ss_busypoll_unmark(int fd)
 {
-	if (ss_busypoll_is_marked(fd))
-		__atomic_fetch_and(&marks[(unsigned int)fd / WORD_BITS],
-				   ~(1UL << (unsigned int)fd % WORD_BITS),
-				   __ATOMIC_RELAXED);
+	ss_fdbits_set(&marks, fd, false);
 }
 
 bool ss_busypoll_is_marked(int fd)
 {
-	return (unsigned int)fd < NR_MARKS &&
-	       __atomic_load_n(&marks[(unsigned int)fd / WORD_BITS],
-			       __ATOMIC_RELAXED) >>
-			       (unsigned int)fd % WORD_BITS &
-		       1;
+	return ss_fdbits_get(&marks, fd);
 }
 
 static long long now(void)

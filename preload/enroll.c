@@ -10,6 +10,7 @@
 #include "../bpf/sysbpf.h"
 #include "blocking.h"
 #include "busypoll.h"
+#include "fdbits.h"
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
@@ -23,44 +24,17 @@
  * beyond it are always tried.
  * told_full: one line per process is enough.
  */
-#define NR_PENDING 65536
-static unsigned long pending[NR_PENDING / (8 * sizeof(long))];
+static struct ss_fdbits pending;
 static bool told_full;
 
 /* Entries that are looked at for one; more would be slower than sensible. */
 #define SS_FIND_MAX 65536
 
-static unsigned long pending_bit(int fd, unsigned long **word)
-{
-	unsigned int bits = 8 * sizeof(long);
-
-	*word = &pending[(unsigned int)fd / bits];
-	return 1UL << ((unsigned int)fd % bits);
-}
-
-static void set_pending(int fd, bool on)
-{
-	unsigned long *word, bit;
-
-	if (fd < 0 || fd >= NR_PENDING)
-		return;
-	bit = pending_bit(fd, &word);
-	if (on)
-		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
-	else
-		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
-}
-
 bool ss_enroll_is_pending(int fd)
 {
-	unsigned long *word, bit;
-
-	if (fd < 0)
-		return false;
-	if (fd >= NR_PENDING)
-		return ss_runtime_is_on();
-	bit = pending_bit(fd, &word);
-	return __atomic_load_n(word, __ATOMIC_RELAXED) & bit;
+	if (fd < 0 || ss_fdbits_has(fd))
+		return ss_fdbits_get(&pending, fd);
+	return ss_runtime_is_on();
 }
 
 #define COUNT(name)                                                            \
@@ -307,7 +281,7 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	     (errno == EISCONN && ss_enroll_is_pending(fd))) &&
 	    ss_runtime_is_on() && may_be_local(addr))
 		/* Over loopback even EINPROGRESS is usually established. */
-		set_pending(fd, enroll(fd) < 0);
+		ss_fdbits_set(&pending, fd, enroll(fd) < 0);
 	errno = saved_errno;
 }
 
@@ -316,6 +290,6 @@ void ss_enroll_pending(int fd)
 	int saved_errno = errno;
 
 	if (ss_runtime_is_on() && enroll(fd) == 0)
-		set_pending(fd, false);
+		ss_fdbits_set(&pending, fd, false);
 	errno = saved_errno;
 }
