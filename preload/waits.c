@@ -35,6 +35,12 @@ static bool waits(const struct timespec *t)
 		t->tv_nsec < NSECS && (t->tv_sec || t->tv_nsec));
 }
 
+/* Of a busy poll: -1 is for ever. */
+static long long timeout_of(const struct timespec *t)
+{
+	return t ? nsecs_of(t) : -1;
+}
+
 /* poll(2) */
 
 struct poll_call {
@@ -73,8 +79,7 @@ static int poll_spinning(struct pollfd *fds, nfds_t n,
 	struct ss_busypoll_call call = { .look = poll_look,
 					 .concerns = poll_concerns,
 					 .call = &poll_call,
-					 .timeout = timeout ? nsecs_of(timeout)
-							    : -1 };
+					 .timeout = timeout_of(timeout) };
 	struct timespec left;
 
 	if (ss_busypoll_spin(&call))
@@ -174,14 +179,21 @@ static bool select_may_spin(int n)
 	return ss_busypoll_is_on() && n > 0 && n <= FD_SETSIZE;
 }
 
+/* True: it has ended, with @call->result. */
+static bool select_spins(struct select_call *select_call,
+			 struct ss_busypoll_call *call)
+{
+	call->look = select_look;
+	call->concerns = select_concerns;
+	call->call = select_call;
+	return ss_busypoll_spin(call);
+}
+
 /* select(2) says in @timeout what is left of it; pselect(2) does not. */
 HOOK int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 {
 	struct select_call select_call = { n, { r, w, e }, NULL };
-	struct ss_busypoll_call call = { .look = select_look,
-					 .concerns = select_concerns,
-					 .call = &select_call,
-					 .timeout = -1 };
+	struct ss_busypoll_call call = { 0 };
 	struct timespec t;
 	bool ended;
 
@@ -189,9 +201,8 @@ HOOK int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 		TIMEVAL_TO_TIMESPEC(timeout, &t);
 	if (!select_may_spin(n) || !waits(timeout ? &t : NULL))
 		return REAL(select)(n, r, w, e, timeout);
-	if (timeout)
-		call.timeout = nsecs_of(&t);
-	ended = ss_busypoll_spin(&call);
+	call.timeout = timeout_of(timeout ? &t : NULL);
+	ended = select_spins(&select_call, &call);
 	if (timeout) {
 		t = timespec_of(call.timeout + 999);
 		TIMESPEC_TO_TIMEVAL(timeout, &t);
@@ -207,17 +218,13 @@ HOOK int pselect(int n, fd_set *r, fd_set *w, fd_set *e,
 		 const struct timespec *timeout, const sigset_t *mask)
 {
 	struct select_call select_call = { n, { r, w, e }, mask };
-	struct ss_busypoll_call call = { .look = select_look,
-					 .concerns = select_concerns,
-					 .call = &select_call,
-					 .timeout = -1 };
+	struct ss_busypoll_call call = { 0 };
 	struct timespec left;
 
 	if (!select_may_spin(n) || !waits(timeout))
 		return REAL(pselect)(n, r, w, e, timeout, mask);
-	if (timeout)
-		call.timeout = nsecs_of(timeout);
-	if (ss_busypoll_spin(&call))
+	call.timeout = timeout_of(timeout);
+	if (select_spins(&select_call, &call))
 		return call.result;
 	left = timespec_of(call.timeout);
 	call.result = REAL(pselect)(n, r, w, e, timeout ? &left : NULL, mask);
@@ -302,13 +309,12 @@ HOOK int epoll_pwait2(int ep, struct epoll_event *events, int n,
 		      const struct timespec *timeout, const sigset_t *mask)
 {
 	struct epoll_call epoll_call = { ep, events, n, mask };
-	struct ss_busypoll_call call = { .timeout = -1 };
+	struct ss_busypoll_call call = { 0 };
 
 	if (!ss_busypoll_is_on() || !waits(timeout) ||
 	    !ss_busypoll_is_marked(ep))
 		return REAL(epoll_pwait2)(ep, events, n, timeout, mask);
-	if (timeout)
-		call.timeout = nsecs_of(timeout);
+	call.timeout = timeout_of(timeout);
 	if (epoll_spins(&epoll_call, &call))
 		return call.result;
 	call.result = REAL(epoll_pwait2)(ep, events, n, timeout, mask);
