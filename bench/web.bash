@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # What the groups share that use nginx and wrk, to be sourced.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 # serve_nginx SIDE PORT: with the files 1k and 100k.
 serve_nginx() {

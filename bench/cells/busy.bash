@@ -8,11 +8,6 @@ cell busy_idle messages/s higher "tcp shim cgroup naive unix" quick
 # Not the naive one: without a limit, the unread bytes take all memory.
 cell busy_stalled messages/s higher "tcp shim cgroup unix" quick
 
-# Both ends are started by each round.
-busy_start() {
-	:
-}
-
 busy_round() { # CELL SIDE SECONDS RAW
 	local beside=()
 

@@ -6,11 +6,6 @@
 cell churn_same us lower "tcp shim cgroup naive unix" quick
 ! two_cpus || cell churn_two us lower "tcp shim cgroup naive unix"
 
-# Both ends are started by each round.
-churn_start() {
-	:
-}
-
 churn_round() { # CELL SIDE SECONDS RAW
 	placement "${1#churn_}"
 	load_round "$2" "$4" mean churn -t "$3" "${PLACEMENT[@]}"

@@ -12,11 +12,6 @@ cell cost_instructions instructions lower "shim" quick
 cell_may_not_redirect cost_verdict_stream
 cell_rounds cost_instructions 1 # they are the same each time
 
-# Each round starts what it needs.
-cost_start() {
-	:
-}
-
 # Sizes as where a message costs little beside the verdict, and where much.
 cost_verdict() { # WORKLOAD SIZE SIDE SECONDS RAW
 	local map

@@ -37,7 +37,3 @@ haproxy_round() { # CELL SIDE SECONDS RAW
 	wrk_round "$2" "$3" "$4" \
 		"http://127.0.0.1:$(side_port "$HAPROXY_PORT" "$2")/1k"
 }
-
-haproxy_stop() {
-	stop_servers
-}

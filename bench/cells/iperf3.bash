@@ -2,8 +2,6 @@
 # iperf3: one stream to the server (1), from it (reverse), four to it (4).
 # Placement: the server on the first CPU, the client on the second, if there is one.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 IPERF3_PORT=17600
 
@@ -37,8 +35,4 @@ iperf3_round() { # CELL SIDE SECONDS RAW
 	awk '{ printf "value %.3f\n", $2 / 1e9 }' <<<"$sum"
 	# Of a mebibyte.
 	cpu_metric "$(awk '{ print $1 / 1048576 }' <<<"$sum")"
-}
-
-iperf3_stop() {
-	stop_servers
 }

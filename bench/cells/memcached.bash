@@ -2,8 +2,6 @@
 # memcached, unpinned: by memcaslap, one thread that polls 50 connections, a set
 # for nine gets; and by memcslap, which can AF_UNIX: 8 threads that block, gets.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 MEMCACHED_PORT=17300
 MEMCACHED_THREADS=8
@@ -60,8 +58,4 @@ memcslap_round() { # SERVER SIDE SECONDS RAW
 	says "$4" "^Time to get +$all keys by +$MEMCACHED_THREADS threads:"
 	awk -v all="$all" '/^Time to get/ { print "value", all / $(NF - 1) }' "$4"
 	cpu_metric "$((all + each))" # the keys are set first
-}
-
-memcached_stop() {
-	stop_servers
 }

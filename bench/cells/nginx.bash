@@ -21,7 +21,3 @@ nginx_round() { # CELL SIDE SECONDS RAW
 	[[ $1 != *_close_* ]] || options=(-H 'Connection: close')
 	wrk_round "$2" "$3" "$4" "${options[@]}" "$url"
 }
-
-nginx_stop() {
-	stop_servers
-}

@@ -14,11 +14,6 @@ cell pingpong_65536_same us lower "tcp shim cgroup naive unix"
 ! two_cpus || cell pingpong_64_two_nonblocking us lower \
 	"tcp shim cgroup naive unix"
 
-# Both ends are started by each round.
-pingpong_start() {
-	:
-}
-
 pingpong_round() { # CELL SIDE SECONDS RAW
 	local size where how
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # PostgreSQL 15 and pgbench's select-only script, unpinned.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 POSTGRES=/usr/lib/postgresql/15/bin
 POSTGRES_PORT=17700
@@ -69,8 +67,4 @@ postgres_round() { # CELL SIDE SECONDS RAW
 		/^latency average = / { print "average", $4 * 1000 }
 		/^tps = .*without initial connection time/ { printf "value %.1f\n", $3 }' "$4"
 	cpu_metric "$((each * clients[1]))"
-}
-
-postgres_stop() {
-	stop_servers
 }

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # redis and redis-benchmark, unpinned, as they are run.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 REDIS_PORT=17200
 
@@ -63,8 +61,4 @@ redis_round() { # CELL SIDE SECONDS RAW
 		print "p99", $14 * 1000
 	}' "$4"
 	cpu_metric "$requests"
-}
-
-redis_stop() {
-	stop_servers
 }

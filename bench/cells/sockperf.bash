@@ -3,8 +3,6 @@
 # or on the second; under load, its receiver on the first, its sender, which
 # spins, on the second.
 # shellcheck shell=bash
-# shellcheck source=bench/programs.bash
-source "$ROOT/bench/programs.bash"
 
 SOCKPERF_PORT=17100
 
@@ -86,8 +84,4 @@ sockperf_latency() { # RAW
 		echo "p$what $(sockperf_usecs "$what" "$1")"
 	done
 	cpu_metric "$(sed -n 's/.*Total Run.*SentMessages=\([0-9]*\);.*/\1/p' "$1")"
-}
-
-sockperf_stop() {
-	stop_servers
 }

@@ -23,11 +23,6 @@ if two_cpus; then
 	stream_cell 64_two_c100 sends/s
 fi
 
-# Both ends are started by each round.
-stream_start() {
-	:
-}
-
 stream_round() { # CELL SIDE SECONDS RAW
 	local size where more metric=mib
 

@@ -26,22 +26,12 @@ TERMINALS = {
 }
 
 
-def throughput(run):
-    """{side: [(size, MiB/s)]} of one-way streams of one connection."""
+def streams(run, pattern):
+    """{side: [(x, MiB/s)]} of the cells whose name is like @pattern, which has a
+    group for x; 1 where that is missing."""
     series = {}
     for cell in run.cells.values():
-        match = re.fullmatch(r"stream_(\d+)_two", cell.name)
-        for side in sides_of(cell) if match else []:
-            rate = cell.metric(side, "mib").median
-            series.setdefault(side, []).append((int(match[1]), rate))
-    return series
-
-
-def connections(run):
-    """{side: [(connections, MiB/s)]} of streams of 64 KiB."""
-    series = {}
-    for cell in run.cells.values():
-        match = re.fullmatch(r"stream_65536_two(?:_c(\d+))?", cell.name)
+        match = re.fullmatch(pattern, cell.name)
         for side in sides_of(cell) if match else []:
             rate = cell.metric(side, "mib").median
             series.setdefault(side, []).append((int(match[1] or 1), rate))
@@ -111,9 +101,9 @@ def draw(run):
     log_x, log_y = "set logscale x", "set logscale y"
     wanted = [
         ("throughput", "Stream by message size, two CPUs", "bytes", "MiB/s")
-        + (["set logscale x 2", log_y], throughput(run), "linespoints"),
+        + (["set logscale x 2", log_y], streams(run, r"stream_(\d+)_two"), "linespoints"),
         ("connections", "Streams of 64 KiB, two CPUs", "connections", "MiB/s")
-        + ([log_x, "set yrange [0:*]"], connections(run), "linespoints"),
+        + ([log_x, "set yrange [0:*]"], streams(run, r"stream_65536_two(?:_c(\d+))?"), "linespoints"),
     ]
     for place, text in (("same", "one CPU"), ("two", "two CPUs")):
         wanted.append(
