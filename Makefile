@@ -30,6 +30,8 @@ S :=
 SYSROOT :=
 vpath %.c $(S)
 vpath %.S $(S)
+vpath %.go $(S)
+export GOARCH
 sources = $(patsubst $(S)%,%,$(wildcard $(addprefix $(S),$(1))))
 
 Q := $(if $(V),,@)
@@ -59,7 +61,7 @@ BENCH_OBJECTS := $(addprefix tests/bin/,load verdict_cost naive.bpf.o \
 TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS)
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
-	       $(addprefix tests/bin/,load verdict_cost \
+	       $(addprefix tests/bin/,load verdict_cost relay \
 	       sockshunt-loader-naive)
 
 .PHONY: FORCE all programs arm64 check check-kernels check-kernels-arm64 \
@@ -167,6 +169,12 @@ tests/bin/%: tests/progs/%.c | tests/bin
 	$(Q)$(CC) $(filter-out -fPIC,$(OUR_CFLAGS)) $(CFLAGS) -pthread -o $@ \
 		$(filter %.c %.o,$^) $(LIBS)
 
+# A program that no shim can be loaded into.
+tests/bin/relay: tests/progs/relay.go | tests/bin
+	$(call say,GO)
+	$(Q)CGO_ENABLED=0 GOCACHE=$(abspath tests/bin/go) GOFLAGS= \
+		go build -o $@ $<
+
 # The sandbox has no network: what suites need of other machines comes before.
 check:
 	$(Q)tools/setup.sh kernels
@@ -200,7 +208,8 @@ arm64:
 	$(Q)sysroot=$$(tests/kernels/sysroot arm64) && \
 	$(MAKE) --no-print-directory -C $(ARM64) -f $(CURDIR)/Makefile \
 		S=$(CURDIR)/ SYSROOT=$$sysroot \
-		CC="aarch64-linux-gnu-gcc --sysroot=$$sysroot" programs
+		CC="aarch64-linux-gnu-gcc --sysroot=$$sysroot" \
+		GOARCH=arm64 programs
 
 demo: setup
 	$(Q)$(MAKE) -s --no-print-directory all tests/bin/integrity

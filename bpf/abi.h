@@ -24,6 +24,7 @@
 #define SS_PROG_SOCKOPS "sockshunt_sockops" /* registers inside a cgroup */
 #define SS_PROG_MERGE	"sockshunt_merge"   /* sk_skb: merges the queues */
 #define SS_PROG_OWNERS	"sockshunt_owners"  /* filter: counts references */
+#define SS_PROG_SPLICE	"sockshunt_splice"  /* refuses splice(2) */
 #define SS_MAP_MERGED	"merged"
 #define SS_MAP_CONTROL	"control"
 
@@ -37,6 +38,7 @@ enum ss_object_kind {
 };
 #define SS_PIN_OWNERS	"owners"
 #define SS_LINK_SOCKOPS "sockops_link"
+#define SS_LINK_SPLICE	"splice_link"
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define SS_V4_MAPPED 0xffff0000u /* htonl(0xffff) */
@@ -102,6 +104,7 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(unregistered_remote, "sockets whose peer is not on this host")       \
 	X(unregistered_options, "sockets that need what only TCP has")         \
 	X(unregistered_other, "sockets left on TCP: other errors")             \
+	X(splices_refused, "calls of splice(2) refused, without the shim")     \
 	X(spins,                                                               \
 	  "waits that spun first (busy_poll_usecs; counted now and then)")     \
 	X(spins_vain, "of these, slept all the same")
@@ -130,20 +133,26 @@ struct ss_counters {
 #define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */
-#define SS_MERGED	 0x1 /* sk_skb attached: one receive queue */
-#define SS_NETNS_INODE	 0x2 /* no SO_NETNS_COOKIE (before 5.14) */
-#define SS_COUNT_BYTES	 0x4 /* redirected bytes are not in sk_rmem_alloc */
-#define SS_CUSTOM	 0x8 /* the object came from bpf_program_path */
+#define SS_MERGED	  0x1 /* sk_skb attached: one receive queue */
+#define SS_NETNS_INODE	  0x2 /* no SO_NETNS_COOKIE (before 5.14) */
+#define SS_COUNT_BYTES	  0x4 /* redirected bytes are not in sk_rmem_alloc */
+#define SS_CUSTOM	  0x8 /* the object came from bpf_program_path */
 /* What ioctl(FIONREAD) counts of a registered socket that is not merged. */
-#define SS_COUNTS_PSOCK	 0x10 /* redirected bytes */
-#define SS_COUNTS_TCP	 0x20 /* bytes in TCP's queue */
+#define SS_COUNTS_PSOCK	  0x10 /* redirected bytes */
+#define SS_COUNTS_TCP	  0x20 /* bytes in TCP's queue */
 /* What the self-test has seen to hold: all, in our own object, or it was not
  * run (self_test_usecs is 0). */
-#define SS_KEEPS_ORDER	 0x40
-#define SS_KEEPS_ROOM	 0x80
-#define SS_KEEPS_WAKEUPS 0x100
-#define SS_KEEPS_END	 0x200
-#define SS_KEEPS_ALL	 0x3c0
+#define SS_KEEPS_ORDER	  0x40
+#define SS_KEEPS_ROOM	  0x80
+#define SS_KEEPS_WAKEUPS  0x100
+#define SS_KEEPS_END	  0x200
+#define SS_KEEPS_ALL	  0x3c0
+/* With cgroup_path: SS_PROG_SPLICE is attached. */
+#define SS_REFUSES_SPLICE 0x400
+
+/* A flag that the kernel ignores, SPLICE_F_GIFT: the caller has looked into the
+ * redirected messages itself. */
+#define SS_SPLICE_KNOWS 8
 
 /* ss_control.state: the only field that changes after loading. */
 #define SS_STATE_ON	  1 /* sockets may be registered */

@@ -131,8 +131,16 @@ struct sk_psock_progs {
 	struct bpf_prog *stream_verdict;
 };
 
+struct bpf_map;
+
+struct sk_psock_link {
+	struct list_head list;
+	struct bpf_map *map;
+};
+
 struct sk_psock {
 	struct sk_psock_progs progs;
+	struct list_head link; /* of the maps that the socket is in */
 	struct sk_buff_head ingress_skb;
 	struct list_head ingress_msg;
 };
@@ -143,6 +151,8 @@ typedef struct {
 
 struct file {
 	file_ref_t f_ref;
+	struct inode *f_inode;
+	void *private_data;
 };
 
 struct file___before_6_13 {
@@ -152,6 +162,10 @@ struct file___before_6_13 {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+};
+
+struct inode {
+	unsigned short i_mode;
 };
 
 struct files_struct {
@@ -164,6 +178,21 @@ struct task_struct {
 	unsigned int flags;
 	struct io_uring_task *io_uring;
 	struct files_struct *files;
+};
+
+struct pt_regs {
+	unsigned long orig_ax;
+	unsigned long r9;
+	unsigned long bp;
+};
+
+struct pt_regs___arm64 {
+	__u64 regs[31];
+	__s32 syscallno;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct bpf_sock_ops_kern {

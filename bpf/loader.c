@@ -28,8 +28,8 @@
 
 /* All that may be below pin_path; control last, for it means "complete". */
 static const char *const pin_names[] = {
-	SS_LINK_SOCKOPS, SS_MAP_COUNTERS, SS_MAP_SOCKHASH, SS_MAP_MERGED,
-	SS_PIN_OWNERS,	 NEW_CONTROL,	  SS_MAP_CONTROL,
+	SS_LINK_SOCKOPS, SS_LINK_SPLICE, SS_MAP_COUNTERS, SS_MAP_SOCKHASH,
+	SS_MAP_MERGED,	 SS_PIN_OWNERS,	 NEW_CONTROL,	  SS_MAP_CONTROL,
 };
 #define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
 
@@ -226,6 +226,45 @@ static const char *no_cgroup(int fd)
 			 "system is needed";
 }
 
+/* @link is gone afterwards, and if it is pinned, stays attached. */
+static int pin_link(const struct ss_conf *conf, struct bpf_link *link,
+		    const char *name)
+{
+	char path[SS_PIN_NAME_MAX];
+	int err;
+
+	ss_pin_name(path, conf->pin_path, name);
+	err = bpf_link__pin(link, path);
+	if (!err)
+		bpf_link__disconnect(link);
+	bpf_link__destroy(link);
+	return err;
+}
+
+/* Before sock_ops registers the first socket. */
+static void attach_splice(const struct ss_conf *conf, const struct ss_object *o,
+			  struct ss_control *control)
+{
+	struct bpf_link *link;
+	int err = -EOPNOTSUPP;
+
+	if (o->splice) {
+		link = bpf_program__attach_trace(o->splice);
+		err = libbpf_get_error(link);
+		if (!err)
+			err = pin_link(conf, link, SS_LINK_SPLICE);
+	}
+	if (!err)
+		control->flags |= SS_REFUSES_SPLICE;
+	else
+		ss_log(SS_LOG_WARN,
+		       "cgroup_path: cannot refuse splice(2) to programs "
+		       "without the shim: %s; those that use it (Go's io.Copy, "
+		       "HAProxy) need the shim, or ports that are not in "
+		       "accelerated_ports",
+		       strerror(-err));
+}
+
 /*
  * A failure here is not one of loading: the shim still registers sockets.
  * The link detaches with its last reference, so without a pin (private mode)
@@ -234,7 +273,6 @@ static const char *no_cgroup(int fd)
 static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 			   struct ss_control *control)
 {
-	char path[SS_PIN_NAME_MAX];
 	struct bpf_link *link = NULL;
 	const char *why = NULL;
 	int fd = -1, err = -ENOENT;
@@ -255,14 +293,14 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 	why = no_cgroup(fd);
 	if (why)
 		goto out;
+	attach_splice(conf, o, control);
 	link = bpf_program__attach_cgroup(o->sockops, fd);
 	err = libbpf_get_error(link);
 	if (err) {
 		link = NULL;
 		goto out;
 	}
-	ss_pin_name(path, conf->pin_path, SS_LINK_SOCKOPS);
-	err = bpf_link__pin(link, path);
+	err = pin_link(conf, link, SS_LINK_SOCKOPS);
 	if (!err)
 		snprintf(control->cgroup_path, sizeof(control->cgroup_path),
 			 "%s", conf->cgroup_path);
@@ -273,10 +311,6 @@ out:
 		       "that "
 		       "the shim sees are registered",
 		       conf->cgroup_path, why ? why : strerror(-err));
-	if (link) {
-		bpf_link__disconnect(link); /* pinned: stays attached */
-		bpf_link__destroy(link);
-	}
 	if (fd >= 0)
 		close(fd);
 }

@@ -130,6 +130,7 @@ static int check_object(const struct ss_conf *conf, struct ss_object *o)
 	o->sockops = find_program(o, SS_PROG_SOCKOPS);
 	o->merge = find_program(o, SS_PROG_MERGE);
 	o->owners = find_program(o, SS_PROG_OWNERS);
+	o->splice = find_program(o, SS_PROG_SPLICE);
 	if (!map)
 		return missing(conf, "map", SS_MAP_SOCKHASH);
 	if (!o->verdict)
@@ -156,6 +157,9 @@ static int check_object(const struct ss_conf *conf, struct ss_object *o)
 		return -1;
 	if (o->owners && check_program(conf, o->owners, SS_PROG_OWNERS,
 				       BPF_PROG_TYPE_SOCKET_FILTER))
+		return -1;
+	if (o->splice && check_program(conf, o->splice, SS_PROG_SPLICE,
+				       BPF_PROG_TYPE_TRACING))
 		return -1;
 	map = find_map(o, SS_MAP_MERGED);
 	if (map && check_map(conf, map, SS_MAP_MERGED, BPF_MAP_TYPE_SOCKHASH,
@@ -350,23 +354,24 @@ static void set_size(const struct ss_object *o, const char *name,
 		bpf_map__set_max_entries(map, entries);
 }
 
-/* A kernel that rejects one of these is served without it. */
-static bool leave_out_optional(struct ss_object *o)
+static void leave_out(struct bpf_program **prog)
 {
-	bool any = o->merge || o->owners;
-
-	if (o->merge)
-		bpf_program__set_autoload(o->merge, false);
-	if (o->owners)
-		bpf_program__set_autoload(o->owners, false);
-	o->merge = NULL;
-	o->owners = NULL;
-	return any;
+	if (*prog)
+		bpf_program__set_autoload(*prog, false);
+	*prog = NULL;
 }
+
+/* What is tried, in this order: a kernel that rejects one of these programs is
+ * served without it. */
+enum parts {
+	ALL,
+	NO_SPLICE,
+	NO_OPTIONAL,
+};
 
 /* Returns 0 or a negative errno; 1: reported already. */
 static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
-			 bool optional)
+			 enum parts parts)
 {
 	int err;
 
@@ -377,8 +382,12 @@ static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 		bpf_object__close(o->obj);
 		return 1;
 	}
-	if (!optional)
-		leave_out_optional(o);
+	if (parts >= NO_SPLICE || !conf->cgroup_path[0])
+		leave_out(&o->splice);
+	if (parts >= NO_OPTIONAL) {
+		leave_out(&o->merge);
+		leave_out(&o->owners);
+	}
 	choose_verdict(o);
 	set_flag(o, "netns_inode", o->netns_inode);
 	set_flag(o, "count_bytes", o->count_bytes);
@@ -394,11 +403,13 @@ static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 
 static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
 {
-	int err = open_and_load(conf, o, true);
+	int err = open_and_load(conf, o, ALL);
 
+	if (err < 0 && o->splice) /* some forbid programs of this type alone */
+		err = open_and_load(conf, o, NO_SPLICE);
 	if (err < 0 && err != -EPERM && (o->merge || o->owners)) {
 		ss_log(SS_LOG_INFO, "loading again without optional programs");
-		err = open_and_load(conf, o, false);
+		err = open_and_load(conf, o, NO_OPTIONAL);
 	}
 	if (err > 0)
 		return -1;

@@ -18,6 +18,7 @@ struct ss_object {
 	struct bpf_program *sockops; /* NULL: a custom object has none */
 	struct bpf_program *merge;   /* likewise */
 	struct bpf_program *owners;  /* likewise */
+	struct bpf_program *splice;  /* likewise; without cgroup_path, too */
 	int fds[SS_NR_OBJECTS];	     /* -1: there is none */
 	int counters_fd;
 	bool own_counters; /* descriptors made here, not the object's */

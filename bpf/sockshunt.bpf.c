@@ -6,6 +6,7 @@
  *   sockshunt_sockops  sock_ops  registers same-host sockets of a cgroup
  *   sockshunt_merge    sk_skb    puts TCP's bytes into the redirect queue
  *   sockshunt_owners   filter    tells a process who else holds its socket
+ *   sockshunt_splice   fmod_ret  refuses splice(2) where the shim is not
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -36,6 +37,7 @@
 #endif
 #include "sockops.bpf.h"
 #include "owners.bpf.h"
+#include "splice.bpf.h"
 
 SEC("sk_msg")
 int sockshunt_verdict(struct sk_msg_md *msg)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "../bpf/abi.h"
 #include "blocking.h"
 #include "hooks.h"
 #include "oddread.h"
@@ -126,6 +127,7 @@ ssize_t ss_splice(int in, int out, size_t len, unsigned int flags)
 
 	if (!len || !ss_runtime_on_for(in))
 		return REAL(splice)(in, NULL, out, NULL, len, flags);
+	flags |= SS_SPLICE_KNOWS;
 	for (;;) {
 		if (!has_room(out)) {
 			if (!waits_for_room(out, flags)) {

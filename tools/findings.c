@@ -30,6 +30,10 @@ static const struct {
 	  "no" },
 	{ "charges_receiver", "receiver pays", SS_COUNT_BYTES, false, "yes",
 	  "no: redirected bytes are counted by the sender" },
+	{ "refuses_splice", "splice(2)", SS_REFUSES_SPLICE, true,
+	  "refused to programs of the cgroup without the shim",
+	  "programs of the cgroup without the shim hang by it: see "
+	  "accelerated_ports" },
 	{ "netns_cookie", "netns cookie", SS_NETNS_INODE, false, "yes",
 	  "no: network namespaces are told apart by inode number" },
 };
@@ -43,7 +47,10 @@ bool get_finding(const struct ss_control *c, size_t i, struct finding *f)
 	f->key = table[i].key;
 	f->name = table[i].name;
 	f->good = !(c->flags & table[i].flag) != table[i].is_good;
-	if (table[i].flag == SS_MERGED && !f->good)
+	if (table[i].flag == SS_REFUSES_SPLICE && !c->cgroup_path[0]) {
+		f->good = true;
+		snprintf(f->text, sizeof(f->text), "needs no guard: no cgroup");
+	} else if (table[i].flag == SS_MERGED && !f->good)
 		snprintf(f->text, sizeof(f->text), "no: %.*s",
 			 (int)sizeof(c->merge_reason), c->merge_reason);
 	else if ((table[i].flag & rule) && !c->self_test_usecs)

@@ -17,7 +17,7 @@ packages=(
 	iproute2 util-linux procps libcap2-bin liburing-dev libseccomp-dev
 	redis-server redis-tools nginx-light wrk memcached sockperf
 	haproxy postgresql-15 iperf3 socat python3 openssl
-	default-jdk-headless
+	default-jdk-headless golang-go
 )
 
 case ${2-$(uname -m)} in
