@@ -369,6 +369,13 @@ enum parts {
 	NO_OPTIONAL,
 };
 
+/* Asked first, for verifying all the others twice takes long. */
+static bool can_guard_splice(const struct ss_conf *conf)
+{
+	return conf->cgroup_path[0] &&
+	       libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_TRACING, NULL) == 1;
+}
+
 /* Returns 0 or a negative errno; 1: reported already. */
 static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 			 enum parts parts)
@@ -382,7 +389,7 @@ static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 		bpf_object__close(o->obj);
 		return 1;
 	}
-	if (parts >= NO_SPLICE || !conf->cgroup_path[0])
+	if (parts >= NO_SPLICE || !can_guard_splice(conf))
 		leave_out(&o->splice);
 	if (parts >= NO_OPTIONAL) {
 		leave_out(&o->merge);
@@ -405,7 +412,7 @@ static int load_and_attach(const struct ss_conf *conf, struct ss_object *o)
 {
 	int err = open_and_load(conf, o, ALL);
 
-	if (err < 0 && o->splice) /* some forbid programs of this type alone */
+	if (err < 0 && err != -EPERM && o->splice)
 		err = open_and_load(conf, o, NO_SPLICE);
 	if (err < 0 && err != -EPERM && (o->merge || o->owners)) {
 		ss_log(SS_LOG_INFO, "loading again without optional programs");
