@@ -12,6 +12,8 @@ PREFIX   ?= /usr/local
 BINDIR   ?= $(PREFIX)/bin
 LIBDIR   ?= $(PREFIX)/lib/sockshunt
 DOCDIR   ?= $(PREFIX)/share/doc/sockshunt
+# systemd looks below /usr/local and /usr; for another PREFIX, say where.
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 
 CC       := gcc
 CLANG    ?= clang
@@ -231,16 +233,22 @@ install: all
 	install -m 644 preload/libsockshunt.so $(DESTDIR)$(LIBDIR)/
 	install -m 755 preload/sockshunt-loader $(DESTDIR)$(LIBDIR)/
 	install -m 644 bpf/sockshunt.bpf.o $(DESTDIR)$(LIBDIR)/
-	install -m 644 README.md LICENSE conf/sockshunt.ini $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md LICENSE conf/sockshunt.ini conf/50-sockshunt.conf \
+		$(DESTDIR)$(DOCDIR)/
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,/usr/local/bin/,$(BINDIR)/,; s,/usr/local/share/doc/sockshunt/,$(DOCDIR)/,' \
+		conf/sockshunt.service >$(DESTDIR)$(UNITDIR)/sockshunt.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/sockshunt.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/sockshunt
+	rm -f $(DESTDIR)$(UNITDIR)/sockshunt.service
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DOCDIR)
 
 SHELL_FILES = $(wildcard tests/*.bash tests/*/*.bash tests/*.bats) \
 	      $(wildcard tools/*.sh bench/*.sh bench/*.bash bench/cells/*.bash) \
 	      bench/run \
-	      tests/run tests/semantics/run .ci/run \
+	      tests/run tests/semantics/run tests/systemd/boot .ci/run \
 	      $(addprefix tests/kernels/,run fetch sysroot image boot init promises)
 lint:
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.[ch]')

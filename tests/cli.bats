@@ -101,7 +101,7 @@ calls() {
 	for option in -h --help; do
 		tries "$SOCKSHUNT" "$option"
 		[[ $status -eq 0 && -z $stderr ]]
-		for name in "${COMMANDS[@]}" doctor; do
+		for name in "${COMMANDS[@]}" doctor enable disable; do
 			[[ $output == *"sockshunt $name "* ]]
 		done
 		for name in CONF LOG LOG_FILE DISABLE; do
@@ -152,6 +152,12 @@ calls() {
 		doctor now
 		doctor --force
 		doctor -c
+		enable
+		enable -x
+		enable --root
+		enable redis-server nginx
+		disable
+		disable --force redis-server
 		doctor-echo
 		doctor-echo here
 		status -x
@@ -511,12 +517,6 @@ calls() {
 # Installation
 #
 
-# make_here TARGET...: not as a part of the make that runs the tests.
-make_here() {
-	env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES \
-		make -s -C "$ROOT" "$@" 3>&-
-}
-
 @test "install: DESTDIR gets all files, which work there; uninstall removes them" {
 	local dest=$BATS_TEST_TMPDIR/dest
 
@@ -525,6 +525,8 @@ make_here() {
 ./usr/lib/sockshunt/libsockshunt.so
 ./usr/lib/sockshunt/sockshunt-loader
 ./usr/lib/sockshunt/sockshunt.bpf.o
+./usr/lib/systemd/system/sockshunt.service
+./usr/share/doc/sockshunt/50-sockshunt.conf
 ./usr/share/doc/sockshunt/LICENSE
 ./usr/share/doc/sockshunt/README.md
 ./usr/share/doc/sockshunt/sockshunt.ini" ]

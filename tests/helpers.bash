@@ -136,6 +136,12 @@ remove_cgroup() {
 	CGROUP=
 }
 
+# make_here TARGET...: not as a part of the make that runs the tests.
+make_here() {
+	env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES \
+		make -s -C "$ROOT" "$@" 3>&-
+}
+
 # publish: puts what the tests run where any user can read it.
 publish() {
 	local public=$BATS_TEST_TMPDIR/public

@@ -35,6 +35,11 @@ int find_shim(char path[PATH_MAX])
 	return access(path, R_OK);
 }
 
+const char *installed_shim(void)
+{
+	return SS_LIBDIR "/" SHIM;
+}
+
 int find_loader(char path[PATH_MAX])
 {
 	char shim[PATH_MAX];

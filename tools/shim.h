@@ -11,7 +11,10 @@
 /* The shim's absolute path; with -1, where it should have been installed. */
 int find_shim(char path[PATH_MAX]);
 
-/* The same for the loader that the shim would start; -1 with errno. */
+/* Where it is installed, of another root. */
+const char *installed_shim(void);
+
+/* Where find_shim() finds the loader that the shim would start; -1 with errno. */
 int find_loader(char path[PATH_MAX]);
 
 /* Puts @shim before what LD_PRELOAD names already. Returns 0, or -1. */

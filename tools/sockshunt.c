@@ -25,6 +25,9 @@ static const struct command commands[] = {
 	  "show what is loaded, and every counter" },
 	{ "doctor", cmd_doctor, "[-c FILE] [-j|--json]",
 	  "tell whether a connection would be accelerated, and why not" },
+	{ "enable", cmd_enable, "[--root DIR] UNIT",
+	  "make a service of systemd start with the shim, by a drop-in" },
+	{ "disable", cmd_disable, "[--root DIR] UNIT", "remove that drop-in" },
 	{ "doctor-echo", cmd_echo, "ADDRESS", NULL }, /* doctor's own */
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -43,6 +46,7 @@ static void print_help(FILE *to)
 	}
 	fputs("\n  -c FILE     configuration; default $SOCKSHUNT_CONF, else "
 	      "/etc/sockshunt.ini\n"
+	      "  --root DIR  another system's root, such as an image's\n"
 	      "  -h, --help  this text\n"
 	      "  --version   the version\n\n"
 	      "Environment: SOCKSHUNT_CONF, SOCKSHUNT_LOG (off, error, warn, "
@@ -90,6 +94,11 @@ int command_conf(struct ss_conf *conf, const char *file)
 	return 0;
 }
 
+static bool is_help(const char *argument)
+{
+	return !strcmp(argument, "-h") || !strcmp(argument, "--help");
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
@@ -98,7 +107,7 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(name, "-h") || !strcmp(name, "--help")) {
+	if (is_help(name)) {
 		print_help(stdout);
 		return EXIT_DONE;
 	}
@@ -112,6 +121,11 @@ int main(int argc, char **argv)
 
 		if (strcmp(name, c->name))
 			continue;
+		if (argc == 3 && c->help && is_help(argv[2])) {
+			printf("usage: sockshunt %s %s\n        %s\n", c->name,
+			       c->arguments, c->help);
+			return EXIT_DONE;
+		}
 		status = c->run(argc - 1, argv + 1);
 		if (status == EXIT_USAGE)
 			fprintf(stderr, "usage: sockshunt %s %s\n", c->name,
