@@ -14,7 +14,7 @@ packages=(
 	gcc-aarch64-linux-gnu # for tests/arm64.bats
 	# tests and benchmarks: the programs that are accelerated, and tools
 	bats shellcheck clang-format binutils jq curl file
-	iproute2 util-linux procps libcap2-bin liburing-dev libseccomp-dev
+	systemd iproute2 util-linux procps libcap2-bin liburing-dev libseccomp-dev
 	redis-server redis-tools nginx-light wrk memcached sockperf
 	haproxy postgresql-15 iperf3 socat python3 openssl
 	default-jdk-headless golang-go
