@@ -3,6 +3,7 @@
 #
 # A machine that systemd boots, with Debian's own redis-server.service, hardened as
 # it is, accelerated by the drop-in of "sockshunt enable". One machine for all.
+# shellcheck disable=SC2030,SC2031 # bats runs each test in a subshell
 
 load helpers
 load systemd/machine
@@ -20,13 +21,13 @@ teardown_file() {
 	halt_machine
 }
 
-# gained COUNTER COMMAND...: by how much it grows meanwhile.
-gained() {
+# gain COUNTER COMMAND...: GAIN is by how much it grows meanwhile.
+gain() {
 	local before
 
 	before=$(inside_counter "$1")
-	"${@:2}" >&2
-	echo $(($(inside_counter "$1") - before))
+	"${@:2}"
+	GAIN=$(($(inside_counter "$1") - before))
 }
 
 inside_counter() {
@@ -42,18 +43,18 @@ ask_redis() {
 
 # The first question of a connection may come before the server has it.
 is_accelerated() { # [PORT]
-	local gain
-
-	gain=$(gained redirected_messages ask_redis "$@")
-	[[ $gain -gt 1500 ]] && return 0
-	echo "only $gain messages were redirected" >&2
+	gain redirected_messages ask_redis "$@"
+	[[ $GAIN -gt 1500 ]] && return 0
+	echo "only $GAIN messages were redirected" >&2
 	inside sockshunt status >&2
 	return 1
 }
 
 is_plain() { # [PORT]
-	[[ $(gained redirected_messages ask_redis "$@") -eq 0 ]]
-	[[ $(gained tcp_no_peer ask_redis "$@") -gt 900 ]]
+	gain redirected_messages ask_redis "$@"
+	[[ $GAIN -eq 0 ]]
+	gain tcp_no_peer ask_redis "$@"
+	[[ $GAIN -gt 900 ]]
 }
 
 restart() {
@@ -117,7 +118,8 @@ property() { # NAME UNIT
 		>"$file" 2>&1 &
 	live=$!
 	eventually grep -q '^at 200$' "$file"
-	[[ $(gained redirected_messages sleep 0.3) -gt 100 ]]
+	gain redirected_messages sleep 0.3
+	[[ $GAIN -gt 100 ]]
 
 	inside systemctl stop sockshunt
 	inside test ! -e /sys/fs/bpf/sockshunt
@@ -185,6 +187,58 @@ property() { # NAME UNIT
 	restart app@7001
 	is_plain 7001
 	inside systemctl stop app@7001
+}
+
+fetch_pages() {
+	run -0 inside sockshunt run wrk -d 1 -c 2 -t 1 http://127.0.0.1/
+	[[ $output == *" requests in "* && $output != *Non-2xx* ]]
+}
+
+@test "systemd: nginx, which drops privileges by itself, after listen(2)" {
+	inside sockshunt enable nginx
+	restart nginx
+	gain redirected_messages fetch_pages
+	[[ $GAIN -gt 100 ]]
+	inside systemctl stop nginx
+	inside sockshunt disable nginx
+}
+
+memcached_listens() {
+	inside bash -c ': </dev/tcp/127.0.0.1/11211'
+}
+
+ask_memcached() {
+	eventually memcached_listens
+	inside sockshunt run python3 -c "
+import socket
+s = socket.create_connection(('127.0.0.1', 11211))
+for i in range(100):
+    s.sendall(b'get nothing\\r\\n')
+    assert s.recv(100) == b'END\\r\\n'"
+}
+
+@test "systemd: memcached, which drops groups as well, unless systemd does it" {
+	inside sockshunt enable memcached
+	restart memcached
+	gain redirected_messages ask_memcached
+	[[ $GAIN -eq 0 ]]
+	said memcached >"$BATS_TEST_TMPDIR/said"
+	grep 'pin_group grants access' "$BATS_TEST_TMPDIR/said"
+
+	# Debian's script insists on root.
+	inside tee /etc/systemd/system/memcached.service.d/40-user.conf <<-'END'
+		[Service]
+		User=memcache
+		ExecStart=
+		ExecStart=/usr/bin/memcached -l 127.0.0.1
+	END
+	inside sockshunt enable memcached
+	restart memcached
+	gain redirected_messages ask_memcached
+	[[ $GAIN -gt 150 ]]
+	inside systemctl stop memcached
+	inside sockshunt disable memcached
+	inside test -e /etc/systemd/system/memcached.service.d/40-user.conf
 }
 
 @test "systemd: where nothing is loaded, redis starts on TCP with one line" {
