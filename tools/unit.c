@@ -6,279 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../conf/log.h"
+#include "unit_files.h"
 
-#define SUFFIX	    ".service"
-#define BLANKS	    " \t\r\n"
-#define MAX_ALIASES 8
-#define MAX_FILES   128
-
-/* systemd.unit(5), "Unit File Load Path"; the first one wins. */
-static const char *const directories[] = {
-	"/etc/systemd/system.control",
-	"/run/systemd/system.control",
-	"/run/systemd/transient",
-	"/run/systemd/generator.early",
-	UNIT_DIR,
-	"/etc/systemd/system.attached",
-	"/run/systemd/system",
-	"/run/systemd/system.attached",
-	"/run/systemd/generator",
-	"/usr/local/lib/systemd/system",
-	"/usr/lib/systemd/system",
-	"/lib/systemd/system",
-	"/run/systemd/generator.late",
-};
-#define NR_DIRECTORIES (sizeof(directories) / sizeof(directories[0]))
-
-/* Names */
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && !strcmp(s + n - m, end);
-}
-
-/* As systemctl(1) completes names: other types keep theirs. */
-static bool is_other_type(const char *text)
-{
-	static const char *const types[] = {
-		".socket", ".device", ".mount", ".automount", ".swap",
-		".target", ".path",   ".timer", ".slice",     ".scope",
-	};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (ends_with(text, types[i]))
-			return true;
-	}
-	return false;
-}
-
-int unit_name(const char *text, char name[UNIT_NAME_MAX + 1])
-{
-	static const char accepted[] = "abcdefghijklmnopqrstuvwxyz"
-				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789:-_.\\@";
-	size_t len = strlen(text);
-
-	if (!len || *text == '@' || *text == '.' ||
-	    text[strspn(text, accepted)] ||
-	    len > UNIT_NAME_MAX - strlen(SUFFIX)) {
-		ss_log(SS_LOG_ERROR,
-		       "\"%.64s\" is not a unit's name: name a service, such "
-		       "as redis-server, redis-server.service or app@.service",
-		       text);
-		return -1;
-	}
-	if (is_other_type(text)) {
-		ss_log(SS_LOG_ERROR,
-		       "%s is not a service: name the one that serves", text);
-		return -1;
-	}
-	strcpy(name, text);
-	if (!ends_with(text, SUFFIX))
-		strcat(name, SUFFIX);
-	return 0;
-}
-
-/* "app@1.service" to "app@.service"; false if @name is no instance. */
-static bool to_template(const char *name, char template[UNIT_NAME_MAX + 1])
-{
-	const char *at = strchr(name, '@');
-
-	if (!at || !strcmp(at + 1, SUFFIX))
-		return false;
-	snprintf(template, UNIT_NAME_MAX + 1, "%.*s" SUFFIX,
-		 (int)(at + 1 - name), name);
-	return true;
-}
-
-/* The unit that the symbolic link of @name points to, with its instance. */
-static void follow_alias(char name[UNIT_NAME_MAX + 1], const char *target)
-{
-	const char *instance = strchr(name, '@'), *at = strchr(target, '@');
-	char result[UNIT_NAME_MAX + 1];
-
-	if (instance && at && !strcmp(at + 1, SUFFIX))
-		snprintf(result, sizeof(result), "%.*s%s", (int)(at - target),
-			 target, instance);
-	else
-		snprintf(result, sizeof(result), "%s", target);
-	strcpy(name, result);
-}
-
-/* Files */
-
-enum found {
-	FOUND,
-	ALIAS,
-	MASKED,
-	NOT_FOUND
-};
-
-/*
- * Links are read, not followed: those of another root would lead out of it.
- * A link to a file of the same name, anywhere, is that file.
- */
-static enum found look_at(const char *root, const char *directory,
-			  const char *name, char path[PATH_MAX],
-			  char alias[UNIT_NAME_MAX + 1])
-{
-	char target[PATH_MAX];
-	struct stat st;
-	const char *base;
-	ssize_t n;
-
-	snprintf(path, PATH_MAX, "%s%s/%s", root, directory, name);
-	if (lstat(path, &st))
-		return NOT_FOUND;
-	if (!S_ISLNK(st.st_mode))
-		return st.st_size ? FOUND : MASKED;
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0)
-		return NOT_FOUND;
-	target[n] = '\0';
-	if (!strcmp(target, "/dev/null"))
-		return MASKED;
-	base = strrchr(target, '/');
-	base = base ? base + 1 : target;
-	if (strcmp(base, name) && ends_with(base, SUFFIX) &&
-	    strlen(base) <= UNIT_NAME_MAX) {
-		strcpy(alias, base);
-		return ALIAS;
-	}
-	if (*target == '/')
-		snprintf(path, PATH_MAX, "%s%s", root, target);
-	return FOUND;
-}
-
-static enum found look_for(const char *root, const char *name,
-			   char path[PATH_MAX], char alias[UNIT_NAME_MAX + 1])
-{
-	enum found found = NOT_FOUND;
-
-	for (size_t i = 0; i < NR_DIRECTORIES && found == NOT_FOUND; i++)
-		found = look_at(root, directories[i], name, path, alias);
-	return found;
-}
-
-/* Of an instance, its own file or its template's. */
-static enum found find_unit(const char *root, char name[UNIT_NAME_MAX + 1],
-			    char path[PATH_MAX])
-{
-	char template[UNIT_NAME_MAX + 1], alias[UNIT_NAME_MAX + 1];
-
-	for (int i = 0; i < MAX_ALIASES; i++) {
-		enum found found = look_for(root, name, path, alias);
-
-		if (found == NOT_FOUND && to_template(name, template))
-			found = look_for(root, template, path, alias);
-		if (found != ALIAS)
-			return found;
-		follow_alias(name, alias);
-	}
-	return NOT_FOUND;
-}
-
-bool unit_is_ours(const char *file)
-{
-	FILE *in = fopen(file, "re");
-	char line[sizeof(UNIT_MARK)];
-	bool ours;
-
-	if (!in)
-		return false;
-	ours = fgets(line, sizeof(line), in) && !strcmp(line, UNIT_MARK);
-	fclose(in);
-	errno = 0;
-	return ours;
-}
-
-struct files {
-	char *paths[MAX_FILES];
-	size_t nr;
-};
-
-static const char *base_of(const char *path)
-{
-	return strrchr(path, '/') + 1;
-}
-
-/* A file hides those of its name in later directories. */
-static void add_drop_in(struct files *files, const char *path)
-{
-	for (size_t i = 0; i < files->nr; i++) {
-		if (!strcmp(base_of(files->paths[i]), base_of(path)))
-			return;
-	}
-	if (files->nr == MAX_FILES ||
-	    (!strcmp(base_of(path), UNIT_DROP_IN) && unit_is_ours(path)))
-		return;
-	files->paths[files->nr] = strdup(path);
-	if (files->paths[files->nr])
-		files->nr++;
-}
-
-static void add_drop_ins(struct files *files, const char *root,
-			 const char *name)
-{
-	char pattern[PATH_MAX];
-	glob_t found;
-
-	for (size_t i = 0; i < NR_DIRECTORIES; i++) {
-		/* A name's backslashes are not the pattern's. */
-		snprintf(pattern, sizeof(pattern), "%s%s/%s.d/*.conf", root,
-			 directories[i], name);
-		if (glob(pattern, GLOB_NOESCAPE, NULL, &found))
-			continue;
-		for (size_t j = 0; j < found.gl_pathc; j++)
-			add_drop_in(files, found.gl_pathv[j]);
-		globfree(&found);
-	}
-}
-
-/* "a-b-c.service" has those of a-b-.service and a-.service, too. */
-static void add_prefixes(struct files *files, const char *root,
-			 const char *name)
-{
-	char prefix[UNIT_NAME_MAX + 1];
-	int len = (int)strcspn(name, "@") - 1;
-
-	if (!name[len + 1])
-		len -= (int)strlen(SUFFIX);
-	while (--len > 0) {
-		if (name[len] != '-')
-			continue;
-		snprintf(prefix, sizeof(prefix), "%.*s" SUFFIX, len + 1, name);
-		add_drop_ins(files, root, prefix);
-	}
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(base_of(*(char *const *)a), base_of(*(char *const *)b));
-}
-
-static void find_drop_ins(struct files *files, const char *root,
-			  const char *name, const char *given)
-{
-	char template[UNIT_NAME_MAX + 1];
-
-	add_drop_ins(files, root, name);
-	if (strcmp(name, given))
-		add_drop_ins(files, root, given);
-	if (to_template(name, template))
-		add_drop_ins(files, root, template);
-	add_prefixes(files, root, name);
-	add_drop_ins(files, root, "service");
-	qsort(files->paths, files->nr, sizeof(files->paths[0]), by_name);
-}
-
-/* Settings */
+#define BLANKS " \t\r\n"
 
 struct reading {
 	const char *root;
@@ -471,24 +203,24 @@ static bool read_file(struct reading *r, const char *path)
 	return read_settings(r);
 }
 
-static const char *reason(enum found found)
+static const char *reason(enum unit_found found)
 {
-	return found == MASKED ? "it is masked: systemctl unmask it first"
-			       : "there is none: see systemctl "
-				 "list-unit-files --type=service";
+	return found == UNIT_MASKED ? "it is masked: systemctl unmask it first"
+				    : "there is none: see systemctl "
+				      "list-unit-files --type=service";
 }
 
 int unit_read(const char *root, const char *name, bool quiet, struct unit *unit)
 {
 	struct reading r = { .root = root, .unit = unit };
-	struct files files = { .nr = 0 };
+	struct unit_files files = { .nr = 0 };
 	char path[PATH_MAX];
-	enum found found;
+	enum unit_found found;
 
 	memset(unit, 0, sizeof(*unit));
 	strcpy(unit->name, name);
-	found = find_unit(root, unit->name, path);
-	if (found != FOUND) {
+	found = unit_find(root, unit->name, path);
+	if (found != UNIT_FOUND) {
 		if (!quiet)
 			ss_log(SS_LOG_ERROR, "%s: %s", name, reason(found));
 		return -1;
@@ -499,10 +231,10 @@ int unit_read(const char *root, const char *name, bool quiet, struct unit *unit)
 			       strerror(errno));
 		return -1;
 	}
-	find_drop_ins(&files, root, unit->name, name);
+	unit_find_drop_ins(&files, root, unit->name, name);
 	for (size_t i = 0; i < files.nr; i++) {
 		r.after_ours =
-			strcmp(base_of(files.paths[i]), UNIT_DROP_IN) > 0;
+			strcmp(unit_base_of(files.paths[i]), UNIT_DROP_IN) > 0;
 		read_file(&r, files.paths[i]);
 		free(files.paths[i]);
 	}
