@@ -12,8 +12,9 @@ setup_file() {
 	boot_machine '
 groupadd --system sockshunt
 printf "%s\n" "[sockshunt]" "pin_group = sockshunt" >/etc/sockshunt.ini
-systemctl enable sockshunt redis-server
+systemctl enable sockshunt
 sockshunt enable redis-server
+systemctl enable redis-server
 '
 }
 
@@ -226,13 +227,12 @@ for i in range(100):
 	grep 'pin_group grants access' "$BATS_TEST_TMPDIR/said"
 
 	# Debian's script insists on root.
-	inside tee /etc/systemd/system/memcached.service.d/40-user.conf <<-'END'
-		[Service]
-		User=memcache
-		ExecStart=
-		ExecStart=/usr/bin/memcached -l 127.0.0.1
-	END
-	inside sockshunt enable memcached
+	inside bash -euc '
+mkdir -p /etc/systemd/system/memcached.service.d
+printf "%s\n" "[Service]" User=memcache ExecStart= "ExecStart=/usr/bin/memcached -l 127.0.0.1" \
+    >/etc/systemd/system/memcached.service.d/40-user.conf
+sockshunt enable memcached
+'
 	restart memcached
 	gain redirected_messages ask_memcached
 	[[ $GAIN -gt 150 ]]
