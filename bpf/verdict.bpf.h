@@ -167,13 +167,26 @@ static __always_inline void count(enum outcome outcome, __u32 size)
 /*
  * Once bpf_msg_redirect_hash() has chosen a socket nothing un-chooses it.
  * TCP is then reached by choosing A itself, with its egress: the kernel sends
- * the message by tcp_bpf_push(), with TCP's own backpressure.
+ * the message by tcp_bpf_push(), with TCP's own backpressure. A is in one of the
+ * maps, else its messages did not come here; not always in both, nor is its place
+ * in each its own: whoever may write them may have taken it.
  */
-static __always_inline int by_tcp(struct sk_msg_md *msg, struct sk_msg *kmsg,
-				  struct ss_key *self, void *a, bool direct)
+static __always_inline bool choose_self(struct sk_msg_md *msg,
+					struct sk_msg *kmsg,
+					struct ss_key *self, void *a,
+					bool direct)
 {
 	if (bpf_msg_redirect_hash(msg, &sockhash, self, 0) == SK_PASS &&
 	    chosen(kmsg, direct) == a)
+		return true;
+	return bpf_msg_redirect_hash(msg, &merged, self, 0) == SK_PASS &&
+	       chosen(kmsg, direct) == a;
+}
+
+static __always_inline int by_tcp(struct sk_msg_md *msg, struct sk_msg *kmsg,
+				  struct ss_key *self, void *a, bool direct)
+{
+	if (choose_self(msg, kmsg, self, a, direct))
 		return SK_PASS;
 	/* A was removed while it sends. Better an error than a wrong queue. */
 	COUNT(refused);
@@ -197,9 +210,9 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	/* First of all, be sure of the way back to TCP: a socket that was
 	 * connected again, or registered under another key, has none. */
 	if (!same_key(&sender->self, &self)) {
-		if (bpf_msg_redirect_hash(msg, &sockhash, &self, 0) != SK_PASS)
-			goto no_self;
-		if (chosen(kmsg, direct) != a) {
+		if (!choose_self(msg, kmsg, &self, a, direct)) {
+			if (!chosen(kmsg, direct))
+				goto no_self;
 			COUNT(refused);
 			return SK_DROP;
 		}
