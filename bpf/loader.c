@@ -422,8 +422,9 @@ static void compare(const struct ss_conf *conf, const struct ss_pins *pins)
 	if (strncmp(pins->control->cgroup_path, conf->cgroup_path,
 		    sizeof(pins->control->cgroup_path)))
 		ss_log(SS_LOG_WARN,
-		       "cgroup_path: loaded with '%s', not '%s': run "
+		       "cgroup_path: loaded with '%.*s', not '%s': run "
 		       "'sockshunt unload' first",
+		       (int)sizeof(pins->control->cgroup_path),
 		       pins->control->cgroup_path, conf->cgroup_path);
 }
 

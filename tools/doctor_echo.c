@@ -101,8 +101,10 @@ static void run_echo(const struct doctor *d, const char *name,
 	const char *said;
 	int status;
 
-	if (!d->trial_path[0] && !d->conf.register_user_space_sockets)
-		child.cgroup = d->pins.control->cgroup_path;
+	/* Ours, not what the control map says, which others may write. */
+	if (!d->trial_path[0] && !d->conf.register_user_space_sockets &&
+	    d->conf.cgroup_path[0])
+		child.cgroup = d->conf.cgroup_path;
 	setenv("SOCKSHUNT_CONF", conf_path, 1);
 	read_counters(d, &before);
 	status = child_run(&child, ECHO_MSECS);
