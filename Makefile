@@ -148,7 +148,7 @@ tools/sockshunt: $(TOOL_OBJS)
 tests/bin:
 	$(Q)mkdir -p $@
 
-tests/bin/set_abi tests/bin/sockmap_user: bpf/permit.o conf/log.o
+tests/bin/set_abi tests/bin/sockmap_user tests/bin/hostile: bpf/permit.o conf/log.o
 tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
 tests/bin/conf_dump: LIBS := $(INIH)
 tests/bin/filter tests/bin/twoends: LIBS := -lseccomp

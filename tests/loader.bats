@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# Loading, pinning and unloading: who may, what is refused, what a killed
-# loader leaves behind. twoends tells redirected bytes from TCP's by itself,
-# from TCP_INFO, so acceleration is seen even where our counters are not.
+# Loading, pinning and unloading: what is refused, what a killed loader leaves
+# behind. Who may: privilege.bats. twoends tells redirected bytes from TCP's by
+# itself, from TCP_INFO, so acceleration is seen even where our counters are not.
 
 load helpers
 load twoends
@@ -57,13 +57,6 @@ mount_bpffs() {
 	mount -t bpf bpf "$OWN_BPFFS"
 	MOUNTED+=("$OWN_BPFFS")
 }
-
-# as_user GROUP [OPTION...] COMMAND...: nobody, in this group only.
-as_user() {
-	setpriv --reuid=65534 --regid="$1" --clear-groups "${@:2}"
-}
-
-NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 
 #
 # load and status
@@ -173,27 +166,6 @@ NO_CAPS=(--inh-caps=-all --bounding-set=-all)
 	done
 	is_complete
 	assert_counter registered -eq 20
-}
-
-@test "load: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are enough" {
-	publish
-	mkdir "$PINS"
-	chown 65534:65534 "$PINS"
-	succeeds as_user 65534 --inh-caps=-all,+bpf,+net_admin,+perfmon \
-		--ambient-caps=-all,+bpf,+net_admin,+perfmon "$SOCKSHUNT" load
-	is_complete
-	[ "$(status_of .loader_uid)" -eq 65534 ]
-}
-
-@test "load: without privileges it is refused, and says so" {
-	publish
-	refuses "Permission denied" as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" load
-	# The directory alone does not help.
-	mkdir "$PINS"
-	chown 65534:65534 "$PINS"
-	refuses "needs root, or CAP_BPF" \
-		as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" load
-	has_pins ""
 }
 
 @test "load: the usual place is mounted on first use" {
@@ -635,57 +607,6 @@ broken() {
 	exchange "${SHIMMED[@]}"
 	was_redirected
 	is_quiet
-}
-
-#
-# Who may use it
-#
-
-@test "pin_group: the pins are the group's to use, not to remove" {
-	local group pin
-
-	for group in daemon "$(getent group daemon | cut -d: -f3)"; do
-		configure "pin_group = $group"
-		succeeds "$SOCKSHUNT" load
-		is_complete
-		for pin in "$PINS"/*; do
-			[ "$(stat -c '%U:%G %a' "$pin")" = "root:daemon 660" ]
-		done
-		[[ $(stat -c '%U:%G %A' "$PINS") == root:daemon\ drwx[r-]-x--- ]] ||
-			fail_with "$(stat -c '%U:%G %A' "$PINS")"
-		succeeds "$SOCKSHUNT" unload
-	done
-}
-
-@test "pin_group: a group that does not exist is an error" {
-	configure 'pin_group = no-such-group'
-	refuses "no group 'no-such-group'" "$SOCKSHUNT" load
-	is_state "not loaded"
-	has_pins ""
-	exchange "${SHIMMED[@]}"
-	was_plain
-	says "no group 'no-such-group'"
-}
-
-@test "pin_group: without privileges its members are accelerated, others not" {
-	publish
-	configure 'pin_group = daemon'
-	succeeds "$SOCKSHUNT" load
-
-	exchange as_user daemon "${NO_CAPS[@]}" "${SHIMMED[@]}"
-	was_redirected
-	is_quiet
-	assert_counter redirected_bytes -eq 10000
-	succeeds as_user daemon "${NO_CAPS[@]}" "$SOCKSHUNT" status --json
-	jq -e '.state == "loaded" and .counters.redirected_bytes == 10000' \
-		<<<"$output"
-
-	exchange as_user 65534 "${NO_CAPS[@]}" "${SHIMMED[@]}"
-	was_plain
-	says "Permission denied (pin_group grants access)"
-	run --separate-stderr as_user 65534 "${NO_CAPS[@]}" "$SOCKSHUNT" status
-	[[ $status -eq 1 && $output == *"no access"*"Permission denied"* ]]
-	assert_counter redirected_bytes -eq 10000
 }
 
 #

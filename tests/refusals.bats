@@ -268,23 +268,6 @@ without() {
 	setpriv --inh-caps=-all --bounding-set="-${1//,/,-}" "${@:2}"
 }
 
-@test "no CAP_BPF: one line says what to run" {
-	stays_on_tcp "run 'sockshunt load' as root" without bpf,sys_admin
-	nor_loads "needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON" \
-		without bpf,sys_admin
-	as_on_tcp without bpf,sys_admin
-	[[ ! -e $PINS/control ]]
-}
-
-@test "no CAP_NET_ADMIN or no CAP_PERFMON: the same" {
-	stays_on_tcp "run 'sockshunt load' as root" without net_admin,sys_admin
-	nor_loads "needs root, or CAP_BPF" without net_admin,sys_admin
-	nor_loads "needs root, or CAP_BPF" without perfmon,sys_admin
-	exchange without perfmon,sys_admin "${SHIMMED[@]}"
-	was_plain
-	says "needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-}
-
 # locked_down COMMAND...: where the kernel says that it is. What it then refuses
 # is a matter for booting so; the refusal here is for want of CAP_PERFMON.
 locked_down() {
