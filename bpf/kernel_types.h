@@ -73,6 +73,7 @@ struct sock {
 	__u32 sk_tsflags; /* u16 before 6.x */
 	__u8 sk_shutdown;
 	__u8 sk_userlocks : 4;
+	__u16 sk_protocol;
 	void *sk_user_data;
 };
 

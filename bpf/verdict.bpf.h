@@ -13,6 +13,7 @@
 
 #define SEND_SHUTDOWN 2 /* include/net/sock.h */
 #define RCV_SHUTDOWN  1
+#define IPPROTO_TCP   6
 
 #include "queue.bpf.h"
 
@@ -83,7 +84,10 @@ static __always_inline enum outcome judge(struct sender *sender,
 	enum outcome outcome = REDIRECT;
 	struct ss_key key;
 
-	/* The entry may be stale, forged, or from another namespace... */
+	/* The entry may be stale, forged, or from another namespace; or UDP's,
+	 * with the peer's addresses and ports, but no sequence numbers... */
+	if (READ(sb, sk_protocol) != IPPROTO_TCP)
+		return NOT_PEER;
 	key_of(&key, sb, direct);
 	if (!same_key(&key, peer))
 		return NOT_PEER;

@@ -492,7 +492,7 @@ meet() {
 @test "member: in the place of a peer it reads nothing; the bytes go by TCP" {
 	load_for_group
 	meet
-	keeps "occupied 2" occupy merged 0
+	keeps "occupy 2" occupy merged 0
 	ask "send 5000" sent
 	ask read "read 10000"
 	ask tcp "tcp 10000"
@@ -505,7 +505,7 @@ meet() {
 @test "member: in the place of a sender it reads nothing; no send fails" {
 	load_for_group
 	meet
-	keeps "occupied 2" occupy sockhash 0
+	keeps "occupy 2" occupy sockhash 0
 	ask "send 300000" sent # more than is redirected unread
 	ask read "read 600000"
 	assert_counter tcp_order -ge 1
@@ -516,7 +516,7 @@ meet() {
 @test "member: in one place, removed from the other: it is plain TCP, and goes on" {
 	load_for_group
 	meet
-	keeps "occupied 2" occupy merged 0
+	keeps "occupy 2" occupy merged 0
 	does "deleted 2" delete sockhash 0
 	ask "send 5000" sent
 	ask read "read 10000"
@@ -532,12 +532,24 @@ meet() {
 	load_for_group
 	meet
 	IN_NETNS=(ip netns exec other)
-	keeps "forged 1" forge merged 0
+	keeps "forge 1" forge merged 0
 	ask "send 5000" sent
 	ask read "read 10000"
 	assert_counter tcp_not_peer -ge 5
 	gives_up
 	ip netns del other
+}
+
+@test "member: a UDP socket with the peer's addresses and ports is not the peer" {
+	load_for_group
+	meet
+	keeps "udp 2" udp merged 0
+	ask "send 5000" sent
+	ask read "read 10000"
+	ask tcp "tcp 10000"
+	assert_counter tcp_not_peer -ge 10
+	assert_counter tcp_order -eq 0 # of a socket that has no such numbers
+	gives_up
 }
 
 @test "member: one with the same addresses and ports reads and writes nothing" {
@@ -559,7 +571,7 @@ meet() {
 	assert_counter redirected_messages -ge 15
 	assert_counter tcp_order -eq 0
 	IN_NETNS=(ip netns exec other)
-	keeps "forged 1" forge merged 7084
+	keeps "forge 1" forge merged 7084
 	wait "$client"
 	# It is their sequence numbers that tell it from the peer.
 	assert_counter tcp_order -ge 20

@@ -5,9 +5,10 @@
  *
  *   open            opens each pin: "opened NAME..."
  *   delete MAP PORT removes the entries of that port's connections: "deleted N"
- *   occupy MAP PORT has a socket of its own in the place of each: "occupied N"
+ *   occupy MAP PORT has a socket of its own in the place of each: "occupy N"
  *   forge MAP PORT  the same with sockets whose addresses and ports are those of
- *                   the entry, made in its own network namespace: "forged N"
+ *                   the entry, made in its own network namespace: "forge N"
+ *   udp MAP PORT    the same with UDP sockets, which may have them in any: "udp N"
  *   fill MAP        takes all that is free: "filled N"
  *   freeze MAP      lets nobody change it any more: "frozen"
  *   fds             opens the objects by their numbers, not by their pins
@@ -16,8 +17,8 @@
  *                   or flags on to its end: "scribbled"
  *   cgroup DIR      says there that DIR is what is attached to: "scribbled"
  *
- * occupy and forge then send a message by each socket of their own; like fill they
- * wait for the end of standard input, and say "read N": the bytes that came in
+ * occupy and forge then send a message by each of their sockets; like udp and fill
+ * they wait for the end of standard input, and say "read N": the bytes that came in
  * meanwhile and are not their own. What is refused is said on standard error: exit
  * status 1.
  */
@@ -187,6 +188,17 @@ static int any_connection(void)
 	return connection(address_of(loopback, 0), address_of(loopback, 0));
 }
 
+static int datagrams(struct sockaddr_in local, struct sockaddr_in remote)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) ||
+	    connect(fd, (struct sockaddr *)&remote, sizeof(remote)))
+		die("datagrams");
+	sockets[nr_sockets++] = fd;
+	return fd;
+}
+
 /* Whatever comes, until the end of standard input. */
 static void listen_to_all(bool talks)
 {
@@ -220,28 +232,33 @@ static void listen_to_all(bool talks)
 	printf("read %lld\n", bytes);
 }
 
-static void occupy(const char *name, unsigned int port, bool alike)
+/* Our own socket in the place of that. */
+static int stand_in(const char *how, const struct ss_key *k)
+{
+	struct sockaddr_in local = address_of(k->local_ip, k->local_port);
+	struct sockaddr_in remote = address_of(k->remote_ip, k->remote_port);
+
+	if (!strcmp(how, "occupy"))
+		return any_connection();
+	return !strcmp(how, "udp") ? datagrams(local, remote)
+				   : connection(local, remote);
+}
+
+static void take_place(const char *how, const char *name, unsigned int port)
 {
 	static struct ss_key keys[MOST];
-	int map = open_pin(name), n = keys_of(map, port, keys), done = 0;
+	int map = open_pin(name), n = keys_of(map, port, keys);
 
+	if (!strcmp(how, "forge") && n > 1)
+		n = 1; /* the other way round it is taken */
 	for (int i = 0; i < n; i++) {
-		const struct ss_key *k = &keys[i];
-		int fd = alike ? connection(address_of(k->local_ip,
-						       k->local_port),
-					    address_of(k->remote_ip,
-						       k->remote_port))
-			       : any_connection();
-		__u64 value = (__u64)fd;
+		__u64 value = (__u64)stand_in(how, &keys[i]);
 
-		if (ss_bpf_map_update(map, k, &value, BPF_ANY))
+		if (ss_bpf_map_update(map, &keys[i], &value, BPF_ANY))
 			die("update");
-		done++;
-		if (alike)
-			break; /* the other way round it is taken */
 	}
-	printf("%s %d\n", alike ? "forged" : "occupied", done);
-	listen_to_all(true);
+	printf("%s %d\n", how, n);
+	listen_to_all(strcmp(how, "udp") != 0);
 }
 
 static void fill(const char *name)
@@ -343,10 +360,10 @@ int main(int argc, char **argv)
 		open_by_id();
 	else if (!strcmp(what, "delete") && argc == 5)
 		delete_all(first, (unsigned int)atoi(argv[4]));
-	else if (!strcmp(what, "occupy") && argc == 5)
-		occupy(first, (unsigned int)atoi(argv[4]), false);
-	else if (!strcmp(what, "forge") && argc == 5)
-		occupy(first, (unsigned int)atoi(argv[4]), true);
+	else if ((!strcmp(what, "occupy") || !strcmp(what, "forge") ||
+		  !strcmp(what, "udp")) &&
+		 argc == 5)
+		take_place(what, first, (unsigned int)atoi(argv[4]));
 	else if (!strcmp(what, "fill") && argc == 4)
 		fill(first);
 	else if (!strcmp(what, "freeze") && argc == 4)
