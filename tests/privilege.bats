@@ -582,6 +582,27 @@ meet() {
 	ip addr del 10.9.9.9/32 dev lo
 }
 
+@test "member: changes no program: not what decides, nor what merges" {
+	local map own_users=()
+
+	load_for_group
+	meet
+	# As root of a user namespace of its own, too, where there may be one.
+	! as_user daemon unshare --user --map-root-user true ||
+		own_users=(unshare --user --map-root-user)
+	for map in sockhash merged; do
+		run -1 "${HOSTILE[@]}" attach "$map"
+		[[ $output == "attach: "* ]]
+		run -1 as_user daemon "${own_users[@]}" \
+			"$BIN/hostile" "$PINS" attach "$map"
+		[[ $output == "attach: "* ]]
+	done
+	ask "send 5000" sent
+	ask read "read 10000"
+	assert_counter redirected_messages -eq 12
+	run -0 "$BIN/hostile" "$PINS" attach sockhash # root may load one
+}
+
 @test "member: removes entries: no byte is lost that was read, or came by TCP later" {
 	load_for_group
 	meet

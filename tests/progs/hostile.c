@@ -11,6 +11,8 @@
  *   udp MAP PORT    the same with UDP sockets, which may have them in any: "udp N"
  *   fill MAP        takes all that is free: "filled N"
  *   freeze MAP      lets nobody change it any more: "frozen"
+ *   attach MAP      loads a program of its own, or attaches another that is pinned,
+ *                   or takes off what is attached: "attached"
  *   fds             opens the objects by their numbers, not by their pins
  *   scribble FROM BYTE [MSECS]  fills the control map with that byte, or with
  *                   random ones ("random"), for so long, from its field magic, ids
@@ -288,6 +290,47 @@ static void freeze(const char *name)
 	puts("frozen");
 }
 
+static bool load_own(void)
+{
+	static const struct bpf_insn pass[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_SK_MSG;
+	attr.insn_cnt = 2;
+	attr.insns = (uintptr_t)pass;
+	attr.license = (uintptr_t) "GPL";
+	return ss_sys_bpf(BPF_PROG_LOAD, &attr) >= 0;
+}
+
+static void attach(const char *name)
+{
+	static const enum bpf_attach_type types[] = {
+		BPF_SK_MSG_VERDICT, BPF_SK_SKB_STREAM_VERDICT,
+		BPF_SK_SKB_STREAM_PARSER
+	};
+	int map = open_pin(name), prog = open_pin(SS_PIN_OWNERS);
+	bool done = load_own();
+	union bpf_attr attr;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		memset(&attr, 0, sizeof(attr));
+		attr.target_fd = (__u32)map;
+		attr.attach_bpf_fd = (__u32)prog;
+		attr.attach_type = types[i];
+		done |= !ss_sys_bpf(BPF_PROG_ATTACH, &attr);
+		done |= !ss_sys_bpf(BPF_PROG_DETACH, &attr);
+		attr.attach_bpf_fd = 0;
+		done |= !ss_sys_bpf(BPF_PROG_DETACH, &attr);
+	}
+	if (!done)
+		die("attach");
+	puts("attached");
+}
+
 /* All of its pages: also what is behind the last field. */
 static unsigned char *map_control(size_t *size)
 {
@@ -368,6 +411,8 @@ int main(int argc, char **argv)
 		fill(first);
 	else if (!strcmp(what, "freeze") && argc == 4)
 		freeze(first);
+	else if (!strcmp(what, "attach") && argc == 4)
+		attach(first);
 	else if (!strcmp(what, "scribble") && argc > 4)
 		scribble(first, argv[4], argc > 5 ? atoi(argv[5]) : 0);
 	else if (!strcmp(what, "cgroup") && argc == 4)
