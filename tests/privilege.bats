@@ -10,6 +10,12 @@
 load helpers
 load twoends
 
+teardown() {
+	end_servers
+	remove_cgroup
+	ip netns del other 2>/dev/null || true
+}
+
 # as_user GROUP[,GROUP...] [OPTION...] COMMAND...: nobody, in these groups only.
 as_user() {
 	setpriv --reuid=65534 --regid="${1%%,*}" --groups="$1" "${@:2}"
@@ -537,7 +543,6 @@ meet() {
 	ask read "read 10000"
 	assert_counter tcp_not_peer -ge 5
 	gives_up
-	ip netns del other
 }
 
 @test "member: a UDP socket with the peer's addresses and ports is not the peer" {
@@ -553,9 +558,9 @@ meet() {
 }
 
 @test "member: one with the same addresses and ports reads and writes nothing" {
-	local client
+	local client order
 
-	ip addr add 10.9.9.9/32 dev lo
+	ip addr replace 10.9.9.9/32 dev lo
 	ip netns add other
 	ip -n other link set lo up
 	ip -n other addr add 10.9.9.9/32 dev lo
@@ -569,17 +574,15 @@ meet() {
 	SERVERS+=("$client")
 	eventually grep -q 10 "$BATS_TEST_TMPDIR/answers"
 	assert_counter redirected_messages -ge 15
-	assert_counter tcp_order -eq 0
+	order=$(counter tcp_order)
 	IN_NETNS=(ip netns exec other)
 	keeps "forge 1" forge merged 7084
 	wait "$client"
 	# It is their sequence numbers that tell it from the peer.
-	assert_counter tcp_order -ge 20
+	assert_counter tcp_order -ge $((order + 20))
 	assert_counter tcp_not_peer -eq 0
 	seq 60 | cmp - "$BATS_TEST_TMPDIR/answers"
 	gives_up
-	ip netns del other
-	ip addr del 10.9.9.9/32 dev lo
 }
 
 @test "member: changes no program: not what decides, nor what merges" {
@@ -689,7 +692,7 @@ all_live() {
 	load_for_group 'busy_poll_usecs = 50'
 	meet
 	for from in flags ids; do
-		"${HOSTILE[@]}" scribble "$from" random 2000 3>&- &
+		"${HOSTILE[@]}" scribble "$from" random 1000 3>&- &
 		writer=$!
 		SERVERS+=("$writer")
 		until ended "$writer"; do
