@@ -60,7 +60,7 @@ VARIANTS := naive unmerged $(addprefix broken-,order bytes messages recv \
 VARIANT_OBJECTS := $(patsubst %,tests/bin/%.bpf.o,$(VARIANTS))
 BENCH_OBJECTS := $(addprefix tests/bin/,load verdict_cost naive.bpf.o \
 		 pingpong libsockshunt-unguarded.so)
-TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS)
+TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS) tests/bin/mesh.bpf.o
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
 	       $(addprefix tests/bin/,load verdict_cost relay \
@@ -108,6 +108,10 @@ tests/bin/custom-%.bpf.o: tests/progs/custom.bpf.c | tests/bin
 	$(call say,BPF)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -DCUSTOM_$* -c $< -o $@
 
+tests/bin/mesh.bpf.o: tests/progs/mesh.bpf.c | tests/bin
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
 # Flags are part of what an object is made of.
 .flags: FORCE
 	$(Q)echo '$(OUR_CFLAGS) $(CFLAGS)' | cmp -s - $@ || \
@@ -151,6 +155,7 @@ tests/bin:
 tests/bin/set_abi tests/bin/sockmap_user tests/bin/hostile: bpf/permit.o conf/log.o
 tests/bin/conf_dump: $(call objects,$(CONF_SRCS))
 tests/bin/conf_dump: LIBS := $(INIH)
+tests/bin/mesh: LIBS := -lbpf
 tests/bin/filter tests/bin/twoends: LIBS := -lseccomp
 
 tests/bin/semantics: $(call objects,$(call sources,tests/semantics/*.c)) | tests/bin

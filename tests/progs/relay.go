@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 //
 // relay LISTEN TARGET: forwards each connection, as Go programs do: io.Copy()
-// between two TCP connections goes by splice(2). Says when it listens.
+// between two TCP connections goes by splice(2). TARGET "echo": reads and writes
+// back what comes. Says when it listens.
 package main
 
 import (
@@ -27,6 +28,18 @@ func serve(client net.Conn, target string) {
 	forward(server, client)
 }
 
+func echo(client net.Conn) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			break
+		}
+		client.Write(buf[:n])
+	}
+	client.Close()
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: relay LISTEN TARGET")
@@ -44,6 +57,10 @@ func main() {
 			fmt.Fprintln(os.Stderr, "relay:", err)
 			os.Exit(1)
 		}
-		go serve(client, os.Args[2])
+		if os.Args[2] == "echo" {
+			go echo(client)
+		} else {
+			go serve(client, os.Args[2])
+		}
 	}
 }

@@ -2,7 +2,7 @@
 /*
  * through SERVER-PORT RELAY-PORT N: a server that echoes, at 127.0.0.1:SERVER-PORT,
  * and N exchanges with it, of 1 to 64 KiB, through whatever forwards to it from
- * RELAY-PORT. RELAY-PORT 0: without.
+ * RELAY-PORT. SERVER-PORT 0: without a server, RELAY-PORT echoes itself.
  *
  * Exit status 0: all came back as it was sent; 1: says what is wrong.
  */
@@ -121,23 +121,32 @@ static void exchange(int fd)
 	}
 }
 
+static void serve(unsigned short port)
+{
+	struct sockaddr_in addr = at(port);
+	int listener = tcp_socket();
+
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(listener, 1))
+		die("listen");
+	if (!fork())
+		echo(listener);
+	close(listener);
+}
+
 int main(int argc, char **argv)
 {
-	int listener = tcp_socket(), fd = tcp_socket(), status;
-	struct sockaddr_in server, relay;
+	struct sockaddr_in relay;
+	int fd = tcp_socket(), status = 0;
 	char byte;
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: through SERVER-PORT RELAY-PORT N\n");
 		return 2;
 	}
-	server = at((unsigned short)atoi(argv[1]));
-	relay = atoi(argv[2]) ? at((unsigned short)atoi(argv[2])) : server;
-	if (bind(listener, (struct sockaddr *)&server, sizeof(server)) ||
-	    listen(listener, 1))
-		die("listen");
-	if (!fork())
-		echo(listener);
+	if (atoi(argv[1]))
+		serve((unsigned short)atoi(argv[1]));
+	relay = at((unsigned short)atoi(argv[2]));
 	if (connect(fd, (struct sockaddr *)&relay, sizeof(relay)))
 		die("connect");
 	for (int i = atoi(argv[3]); i > 0; i--)
