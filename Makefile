@@ -185,6 +185,7 @@ tests/bin/relay: tests/progs/relay.go | tests/bin
 # The sandbox has no network: what suites need of other machines comes before.
 check:
 	$(Q)tools/setup.sh kernels
+	$(Q)tools/setup.sh containers
 	$(Q)$(MAKE) -s --no-print-directory programs
 	$(Q)for what in 'sysroot arm64' 'fetch 5.10' 'fetch 6.12'; do \
 		tests/kernels/$$what >/dev/null || :; \
@@ -237,6 +238,8 @@ install: all
 	install -m 755 tools/sockshunt $(DESTDIR)$(BINDIR)/
 	install -m 644 preload/libsockshunt.so $(DESTDIR)$(LIBDIR)/
 	install -m 755 preload/sockshunt-loader $(DESTDIR)$(LIBDIR)/
+	install -m 755 tools/sockshunt-entrypoint $(DESTDIR)$(LIBDIR)/
+	install -m 644 conf/containers/container.ini $(DESTDIR)$(LIBDIR)/
 	install -m 644 bpf/sockshunt.bpf.o $(DESTDIR)$(LIBDIR)/
 	install -m 644 README.md LICENSE conf/sockshunt.ini conf/50-sockshunt.conf \
 		$(DESTDIR)$(DOCDIR)/
@@ -252,7 +255,7 @@ uninstall:
 
 SHELL_FILES = $(wildcard tests/*.bash tests/*/*.bash tests/*.bats) \
 	      $(wildcard tools/*.sh bench/*.sh bench/*.bash bench/cells/*.bash) \
-	      bench/run \
+	      bench/run tools/sockshunt-entrypoint \
 	      tests/run tests/semantics/run tests/systemd/boot .ci/run \
 	      $(addprefix tests/kernels/,run fetch sysroot image boot init promises)
 lint:

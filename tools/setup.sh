@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# setup.sh [bench | kernels [arm64]]: what building, the demo and the tests need, from
+# setup.sh [bench | containers | kernels [arm64]]: what building, the demo and the tests need, from
 # Debian's archive: installed if we are root, else the command to do so is printed.
 # bench: what the benchmark needs, too.
+# containers: what running containers, and another C library, needs, too.
 # kernels: what booting other kernels needs, too, of this or that architecture.
 set -euo pipefail
 
@@ -25,6 +26,8 @@ arm64 | aarch64) emulator=qemu-system-arm ;;
 *) emulator=qemu-system-x86 ;;
 esac
 [[ ${1-} != bench ]] || packages+=(gnuplot-nox valgrind libmemcached-tools)
+[[ ${1-} != containers ]] ||
+	packages+=(podman runc musl-tools busybox-static python3-kubernetes)
 [[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
 
 if ! command -v dpkg-query >/dev/null; then

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# Containers without a registry: podman with a store of its own in the sandbox,
+# and images made of this machine's programs.
+# shellcheck shell=bash
+
+# overlays_here: faster than copies, but not on top of another overlay.
+overlays_here() {
+	local dir=$HERE/overlay
+
+	mkdir -p "$dir"/{lower,upper,work,at}
+	mount -t overlay -o "lowerdir=$dir/lower,upperdir=$dir/upper,workdir=$dir/work" \
+		overlay "$dir/at" 2>/dev/null || return 1
+	umount "$dir/at"
+}
+
+# podman_here: for podman as the tests call it, which is as a user would: its
+# store, its networks, and what it keeps at fixed places, are the sandbox's.
+podman_here() {
+	local driver=vfs
+
+	HERE=$SANDBOX/containers
+	mkdir -p "$HERE/networks" "$HERE/build" /var/lib/cni \
+		/var/lib/containers /run/runc
+	! overlays_here || driver=overlay
+	cat >"$HERE/storage.conf" <<-END
+		[storage]
+		driver = "$driver"
+		graphroot = "$HERE/images"
+		runroot = "$HERE/run"
+	END
+	# runc: crun needs CAP_SYS_RESOURCE, which a host may lack.
+	cat >"$HERE/containers.conf" <<-END
+		[containers]
+		default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+		[engine]
+		cgroup_manager = "cgroupfs"
+		runtime = "runc"
+		events_logger = "file"
+		lock_type = "file"
+		tmp_dir = "$HERE/tmp"
+		[network]
+		network_config_dir = "$HERE/networks"
+	END
+	export HERE TMPDIR=$HERE/build
+	export CONTAINERS_STORAGE_CONF=$HERE/storage.conf
+	export CONTAINERS_CONF=$HERE/containers.conf
+	mount -t tmpfs tmpfs /var/lib/cni
+	mount -t tmpfs tmpfs /var/lib/containers
+	mount -t tmpfs tmpfs /run/runc
+	ls -d /sys/fs/cgroup/libpod_parent /sys/fs/cgroup/*/libpod_parent \
+		>"$HERE/cgroups" 2>/dev/null || true
+}
+
+podman_gone() {
+	podman rm --all --force --time 0 >/dev/null
+	podman network prune --force >/dev/null
+	umount /var/lib/cni /var/lib/containers /run/runc
+	[[ -s $HERE/cgroups ]] || # the machine's own podman has some
+		find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' \
+			-delete
+}
+
+# new_root DIRECTORY: an empty root, with this machine's links of its top level.
+new_root() {
+	local dir
+
+	mkdir -p "$1"/{dev,etc,proc,run,sys,tmp,usr}
+	for dir in /bin /sbin /lib /lib64; do
+		[[ ! -L $dir ]] || ln -s "usr$dir" "$1$dir"
+		mkdir -p "$1/usr$dir"
+	done
+}
+
+# add_programs DIRECTORY NAME...: with the libraries that they are linked with.
+add_programs() {
+	local dir=$1 name file
+
+	for name in "${@:2}"; do
+		name=$(type -P "$name")
+		for file in "$name" $(ldd "$name" | grep -o '/[^ ]*'); do
+			[[ -e $dir$file ]] || install -D "$file" "$dir$file"
+		done
+	done
+}
+
+# import DIRECTORY IMAGE [CHANGE...]
+import() {
+	tar -C "$1" -c . | podman import --quiet "${@:3}" - "$2" >/dev/null
+}
+
+# Programs at their usual places: an installation, and the sandbox's BPF file
+# system, for this suite alone.
+install_here() {
+	make -s -C "$ROOT" install DESTDIR="$HERE/installed" \
+		PREFIX=/usr/local >/dev/null
+	mount --bind "$HERE/installed/usr/local" /usr/local
+	mkdir -p /sys/fs/bpf
+	mount --bind "$SANDBOX/bpf" /sys/fs/bpf
+}
+
+install_gone() {
+	umount /usr/local /sys/fs/bpf
+}
