@@ -52,6 +52,7 @@ podman_here() {
 }
 
 podman_gone() {
+	podman pod rm --all --force --time 0 >/dev/null
 	podman rm --all --force --time 0 >/dev/null
 	podman network prune --force >/dev/null
 	umount /var/lib/cni /var/lib/containers /run/runc
@@ -81,6 +82,66 @@ add_programs() {
 			[[ -e $dir$file ]] || install -D "$file" "$dir$file"
 		done
 	done
+}
+
+# as_podman_of USER COMMAND...: its own store, in its home; no privilege.
+as_podman_of() {
+	setpriv --reuid="$1" --regid="$1" --clear-groups --inh-caps=-all \
+		--bounding-set=-all env -i "PATH=$PATH" "HOME=$HERE/home" \
+		"XDG_RUNTIME_DIR=$HERE/home/run" \
+		"CONTAINERS_CONF=$HERE/home/containers.conf" \
+		"CONTAINERS_STORAGE_CONF=$HERE/home/storage.conf" "${@:2}"
+}
+
+# rootless_here USER: an account without subordinate ids, for this mount
+# namespace alone.
+rootless_here() {
+	local file
+
+	mkdir -p "$HERE/home/run"
+	cat >"$HERE/home/storage.conf" <<-END
+		[storage]
+		driver = "vfs"
+		graphroot = "$HERE/home/images"
+		runroot = "$HERE/home/run/containers"
+		[storage.options]
+		ignore_chown_errors = "true"
+	END
+	grep -v '_dir' "$CONTAINERS_CONF" >"$HERE/home/containers.conf"
+	chown -R "$1:$1" "$HERE/home"
+	for file in passwd group; do
+		cp "/etc/$file" "$HERE/$file"
+	done
+	echo "rootless:x:$1:$1::$HERE/home:/bin/sh" >>"$HERE/passwd"
+	echo "rootless:x:$1:" >>"$HERE/group"
+	for file in passwd group; do
+		mount --bind "$HERE/$file" "/etc/$file"
+		MOUNTED+=("/etc/$file")
+	done
+}
+
+# What keeps a user's namespace.
+rootless_gone() {
+	kill "$(cat "$HERE/home/run/libpod/tmp/pause.pid")"
+	umount "${MOUNTED[@]}"
+	MOUNTED=()
+}
+
+# pod_of MANIFEST KIND: the pod that a node would run, for podman 4.3: it starts
+# init containers again and again, unless restartPolicy is another; and knows
+# seccompProfile by an older name.
+pod_of() {
+	/usr/bin/python3 -c 'import json, sys, yaml
+for document in yaml.safe_load_all(sys.stdin):
+    print(json.dumps(document))' <"$1" |
+		jq --arg kind "$2" 'select(.kind == $kind) | .metadata.name as $name |
+			.spec.template |
+			.spec.securityContext.seccompProfile.localhostProfile as $profile | {
+			apiVersion: "v1", kind: "Pod",
+			metadata: (.metadata + {$name} + if $profile then {annotations: {
+				"seccomp.security.alpha.kubernetes.io/pod": "localhost/\($profile)"
+			}} else {} end),
+			spec: (.spec + {restartPolicy: "OnFailure"})}'
 }
 
 # import DIRECTORY IMAGE [CHANGE...]

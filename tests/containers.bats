@@ -19,7 +19,7 @@ setup_file() {
 	install_here
 	new_root "$HERE/root"
 	ln -s dash "$HERE/root/bin/sh"
-	add_programs "$HERE/root" dash bash cat cp env id mkdir sleep \
+	add_programs "$HERE/root" dash bash cat cp env id sleep \
 		redis-server redis-cli "$BIN/twoends" "$SOCKSHUNT"
 	mv "$HERE/root"{"$BIN/twoends","$SOCKSHUNT"} "$HERE/root/usr/bin/"
 	import "$HERE/root" app --change 'CMD ["redis-server"]'
@@ -48,8 +48,10 @@ setup() {
 }
 
 teardown() {
+	podman pod rm --all --force --time 0 >/dev/null
 	podman rm --all --force --time 0 >/dev/null
 	end_servers
+	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
 }
 
 # in_app COMMAND...: in a container of the image "app", accelerated.
@@ -306,6 +308,35 @@ redis_answers() { # COMMAND...
 	[[ -e $PINS/control ]]
 }
 
+@test "containers: a rootless one needs pin_group" {
+	local user=34567 without
+
+	# Before 5.19, all of bpf(2) was privileged.
+	printf '%s\n' 5.19 "$(uname -r)" | sort -CV || without=1
+	rootless_here $user
+	podman save --quiet --output app.tar app
+	sockshunt load
+	as_podman_of $user podman load --quiet --input app.tar
+	RUN=(as_podman_of "$user" "${RUN[@]}")
+	exchange "${RUN[@]}" "${WITH[@]}" app $ENTRYPOINT
+	was_plain
+	says "connections stay on plain TCP"
+	assert_counter registered -eq 0
+	sockshunt unload
+	configure "pin_group = $user" # the user's own
+	sockshunt load
+	exchange "${RUN[@]}" "${WITH[@]}" app $ENTRYPOINT
+	if [[ -n $without ]]; then
+		was_plain
+		says "connections stay on plain TCP"
+	else
+		was_redirected
+		is_quiet
+		assert_counter redirected_bytes -eq 10000
+	fi
+	rootless_gone
+}
+
 #
 # Images that are otherwise
 #
@@ -401,4 +432,49 @@ redis_answers() { # COMMAND...
 		busybox sh -c 'echo $$; exit 9'
 	[[ $status -eq 9 && $output == 1 ]] || fail_with
 	says "its programs are static"
+}
+
+#
+# Kubernetes
+#
+
+@test "kubernetes: the manifests are what its schema allows" {
+	local check=(/usr/bin/python3 "$ROOT/tests/kube_schema.py")
+	local daemonset=$ROOT/conf/containers/daemonset.yaml
+
+	"${check[@]}" "$ROOT"/conf/containers/*.yaml
+	# What it must find out.
+	run -1 "${check[@]}" <(sed 's/mountPath/mountpath/' "$daemonset")
+	[[ $output == *"unknown field mountpath"* ]] || fail_with
+	run -1 "${check[@]}" <(sed 's/privileged: true/privileged: "yes"/' "$daemonset")
+	[[ $output == *"expected bool"* ]] || fail_with
+	run -1 "${check[@]}" <(sed '/^  selector/,/app:/d' "$daemonset")
+	[[ $output == *"selector"*"must not be"* ]] || fail_with
+}
+
+@test "kubernetes: the pods of the DaemonSet and the Deployment" {
+	local play=(timeout 60 podman kube play --network pods
+		--seccomp-profile-root "$PWD")
+	local manifests=$ROOT/conf/containers address
+
+	podman build -q -f "$manifests/sockshunt.Containerfile" \
+		--build-arg IMAGE=app -t sockshunt "$HERE/installed"
+	podman tag app redis
+	podman network create pods
+	sed '/^---/,$d' "$manifests/daemonset.yaml" >configmap.yaml
+	pod_of "$manifests/daemonset.yaml" DaemonSet >daemonset.json
+	pod_of "$manifests/deployment.yaml" Deployment >deployment.json
+	"${play[@]}" --configmap configmap.yaml daemonset.json
+	[[ $(podman exec sockshunt-loaded sockshunt status --json |
+		jq .counters.registered) == 0 ]]
+	"${play[@]}" deployment.json
+	address=$(address_of "$(podman pod inspect redis --format '{{.InfraContainerID}}')" pods)
+	eventually redis_answers redis-cli -h "$address"
+	run -0 podman run --rm --network pods "${WITH[@]}" app \
+		$ENTRYPOINT redis-cli -h "$address" -r 50 incr n
+	[[ ${lines[49]} == 50 ]]
+	podman logs redis-redis 2>&1 | grep -a sockshunt || :; podman exec redis-redis /usr/bin/id
+	assert_counter redirected_messages -ge 98
+	[[ $(podman exec redis-redis /usr/bin/id -u) -eq 1234 ]]
+	! podman logs redis-redis 2>&1 | grep sockshunt || false
 }

@@ -27,7 +27,7 @@ arm64 | aarch64) emulator=qemu-system-arm ;;
 esac
 [[ ${1-} != bench ]] || packages+=(gnuplot-nox valgrind libmemcached-tools)
 [[ ${1-} != containers ]] ||
-	packages+=(podman runc musl-tools busybox-static python3-kubernetes)
+	packages+=(podman runc catatonit musl-tools busybox-static python3-kubernetes)
 [[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
 
 if ! command -v dpkg-query >/dev/null; then
