@@ -87,10 +87,10 @@ add_programs() {
 # as_podman_of USER COMMAND...: its own store, in its home; no privilege.
 as_podman_of() {
 	setpriv --reuid="$1" --regid="$1" --clear-groups --inh-caps=-all \
-		--bounding-set=-all env -i "PATH=$PATH" "HOME=$HERE/home" \
-		"XDG_RUNTIME_DIR=$HERE/home/run" \
-		"CONTAINERS_CONF=$HERE/home/containers.conf" \
-		"CONTAINERS_STORAGE_CONF=$HERE/home/storage.conf" "${@:2}"
+		--bounding-set=-all env -i PATH=/usr/bin:/bin "HOME=$SANDBOX/user" \
+		"XDG_RUNTIME_DIR=$SANDBOX/user/run" \
+		"CONTAINERS_CONF=$SANDBOX/user/containers.conf" \
+		"CONTAINERS_STORAGE_CONF=$SANDBOX/user/storage.conf" "${@:2}"
 }
 
 # rootless_here USER: an account without subordinate ids, for this mount
@@ -98,33 +98,26 @@ as_podman_of() {
 rootless_here() {
 	local file
 
-	mkdir -p "$HERE/home/run"
-	cat >"$HERE/home/storage.conf" <<-END
+	mkdir -p "$SANDBOX/user/run"
+	cat >"$SANDBOX/user/storage.conf" <<-END
 		[storage]
 		driver = "vfs"
-		graphroot = "$HERE/home/images"
-		runroot = "$HERE/home/run/containers"
+		graphroot = "$SANDBOX/user/images"
+		runroot = "$SANDBOX/user/run" # 50 characters at most
 		[storage.options]
 		ignore_chown_errors = "true"
 	END
-	grep -v '_dir' "$CONTAINERS_CONF" >"$HERE/home/containers.conf"
-	chown -R "$1:$1" "$HERE/home"
+	grep -v '_dir' "$CONTAINERS_CONF" >"$SANDBOX/user/containers.conf"
+	chown -R "$1:$1" "$SANDBOX/user"
 	for file in passwd group; do
 		cp "/etc/$file" "$HERE/$file"
 	done
-	echo "rootless:x:$1:$1::$HERE/home:/bin/sh" >>"$HERE/passwd"
+	echo "rootless:x:$1:$1::$SANDBOX/user:/bin/sh" >>"$HERE/passwd"
 	echo "rootless:x:$1:" >>"$HERE/group"
 	for file in passwd group; do
 		mount --bind "$HERE/$file" "/etc/$file"
 		MOUNTED+=("/etc/$file")
 	done
-}
-
-# What keeps a user's namespace.
-rootless_gone() {
-	kill "$(cat "$HERE/home/run/libpod/tmp/pause.pid")"
-	umount "${MOUNTED[@]}"
-	MOUNTED=()
 }
 
 # pod_of MANIFEST KIND: the pod that a node would run, for podman 4.3: it starts
