@@ -247,6 +247,9 @@ install: all
 	sed 's,/usr/local/bin/,$(BINDIR)/,; s,/usr/local/share/doc/sockshunt/,$(DOCDIR)/,' \
 		conf/sockshunt.service >$(DESTDIR)$(UNITDIR)/sockshunt.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/sockshunt.service
+	install -d $(DESTDIR)$(DOCDIR)/containers
+	install -m 644 $(filter-out %.ini,$(wildcard conf/containers/*)) \
+		$(DESTDIR)$(DOCDIR)/containers/
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/sockshunt

@@ -522,13 +522,20 @@ calls() {
 
 	make_here install DESTDIR="$dest" PREFIX=/usr
 	[ "$(cd "$dest" && find . -type f | sort)" = "./usr/bin/sockshunt
+./usr/lib/sockshunt/container.ini
 ./usr/lib/sockshunt/libsockshunt.so
+./usr/lib/sockshunt/sockshunt-entrypoint
 ./usr/lib/sockshunt/sockshunt-loader
 ./usr/lib/sockshunt/sockshunt.bpf.o
 ./usr/lib/systemd/system/sockshunt.service
 ./usr/share/doc/sockshunt/50-sockshunt.conf
 ./usr/share/doc/sockshunt/LICENSE
 ./usr/share/doc/sockshunt/README.md
+./usr/share/doc/sockshunt/containers/Containerfile
+./usr/share/doc/sockshunt/containers/daemonset.yaml
+./usr/share/doc/sockshunt/containers/deployment.yaml
+./usr/share/doc/sockshunt/containers/seccomp.jq
+./usr/share/doc/sockshunt/containers/sockshunt.Containerfile
 ./usr/share/doc/sockshunt/sockshunt.ini" ]
 	tries "$dest/usr/bin/sockshunt" status
 	[[ $status -eq 1 && $output == *"not loaded"* ]]

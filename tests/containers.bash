@@ -145,8 +145,8 @@ import() {
 # Programs at their usual places: an installation, and the sandbox's BPF file
 # system, for this suite alone.
 install_here() {
-	make -s -C "$ROOT" install DESTDIR="$HERE/installed" \
-		PREFIX=/usr/local >/dev/null
+	env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES make -s -C "$ROOT" \
+		install DESTDIR="$HERE/installed" PREFIX=/usr/local 3>&-
 	mount --bind "$HERE/installed/usr/local" /usr/local
 	mkdir -p /sys/fs/bpf
 	mount --bind "$SANDBOX/bpf" /sys/fs/bpf

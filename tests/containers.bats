@@ -244,6 +244,18 @@ redis_answers() { # COMMAND...
 	assert_counter redirected_messages -eq "$before"
 }
 
+# Its address is translated between the ends: they cannot find each other.
+@test "containers: a published port is plain TCP" {
+	sockshunt load
+	podman network create published
+	podman run -d --name db --network published -p 127.0.0.1:7000:6379 \
+		"${WITH[@]}" app $ENTRYPOINT redis-server --protected-mode no --save ''
+	eventually redis_answers redis-cli -p 7000
+	LD_PRELOAD=$SHIM run -0 redis-cli -p 7000 -r 50 incr n
+	[[ ${lines[49]} == 50 ]]
+	assert_counter redirected_messages -eq 0
+}
+
 @test "containers: a pod shares its loopback" {
 	sockshunt load
 	podman run -d --name first --network none "${WITH[@]}" app \
@@ -262,6 +274,18 @@ redis_answers() { # COMMAND...
 	was_plain
 	says "nothing is loaded at /run/sockshunt"
 	assert_counter registered -eq 0
+}
+
+@test "containers: what is loaded later is met" {
+	mkdir "$PINS" # as an engine may do for a mount
+	podman run -d --name early --network none "${WITH[@]}" app \
+		$ENTRYPOINT redis-server --save ''
+	eventually redis_answers podman exec early redis-cli
+	podman logs early 2>&1 | grep 'sockshunt.*nothing is loaded at /run/sockshunt'
+	sockshunt load
+	podman exec -i early $ENTRYPOINT twoends <<<$'send 5000\nread\ntcp' |
+		grep '^tcp 0$'
+	assert_counter redirected_bytes -eq 10000
 }
 
 @test "containers: what is loaded anew is met after a restart" {
@@ -454,6 +478,22 @@ redis_answers() { # COMMAND...
 		busybox sh -c 'echo $$; exit 9'
 	[[ $status -eq 9 && $output == 1 ]] || fail_with
 	says "its programs are static"
+}
+
+@test "containers: an image without a shell" {
+	local dir=$HERE/bare
+
+	new_root "$dir"
+	add_programs "$dir" "$HERE/root/usr/bin/twoends"
+	mv "$dir$HERE/root/usr/bin/twoends" "$dir/usr/bin/"
+	import "$dir" bare
+	sockshunt load
+	exchange "${RUN[@]}" "${WITH[@]}" \
+		-e LD_PRELOAD=/usr/local/lib/sockshunt/libsockshunt.so \
+		-e SOCKSHUNT_CONF=/usr/local/lib/sockshunt/container.ini bare
+	was_redirected
+	is_quiet
+	assert_counter redirected_bytes -eq 10000
 }
 
 #
