@@ -187,7 +187,8 @@ check:
 	$(Q)tools/setup.sh kernels
 	$(Q)tools/setup.sh containers
 	$(Q)$(MAKE) -s --no-print-directory programs
-	$(Q)for what in 'sysroot arm64' 'fetch 5.10' 'fetch 6.12'; do \
+	$(Q)for what in 'sysroot arm64' 'fetch 5.10' 'fetch 6.12' \
+		"sysroot $$(dpkg --print-architecture) bullseye bash perl-base"; do \
 		tests/kernels/$$what >/dev/null || :; \
 	done
 	$(Q)tests/run $(TESTS)

@@ -31,6 +31,7 @@ podman_here() {
 	# runc: crun needs CAP_SYS_RESOURCE, which a host may lack.
 	cat >"$HERE/containers.conf" <<-END
 		[containers]
+		apparmor_profile = "unconfined" # the kernel would keep another
 		default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 		[engine]
 		cgroup_manager = "cgroupfs"
@@ -84,8 +85,8 @@ add_programs() {
 	done
 }
 
-# as_podman_of USER COMMAND...: its own store, in its home; no privilege.
-as_podman_of() {
+# as_user USER COMMAND...: for podman with a store of its own; no privilege.
+as_user() {
 	setpriv --reuid="$1" --regid="$1" --clear-groups --inh-caps=-all \
 		--bounding-set=-all env -i PATH=/usr/bin:/bin "HOME=$SANDBOX/user" \
 		"XDG_RUNTIME_DIR=$SANDBOX/user/run" \
