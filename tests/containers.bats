@@ -99,16 +99,28 @@ redis_answers() { # COMMAND...
 	assert_counter registered -eq 0
 }
 
-@test "containers: the image's own command, when nothing else is given" {
+@test "containers: the image's own ENTRYPOINT and command" {
 	local own
 
-	own=$(podman image inspect app --format '{{join .Config.Cmd " "}}')
+	mkdir service
+	printf '#!/bin/sh\necho "entered: $*"\nexec "$@"\n' >service/enter.sh
+	chmod +x service/enter.sh
+	podman build -q -t service -f - service <<-END
+		FROM app
+		COPY enter.sh /
+		ENTRYPOINT ["/enter.sh"]
+		CMD ["redis-server", "--port", "7000"]
+	END
 	sockshunt load
+	own=$(podman image inspect service --format \
+		'{{join .Config.Entrypoint " "}} {{join .Config.Cmd " "}}')
 	# shellcheck disable=SC2086 # its words
-	podman run -d --name own --network none "${WITH[@]}" app $ENTRYPOINT $own
-	eventually redis_answers podman exec own redis-cli
+	podman run -d --name own --network none "${WITH[@]}" \
+		--entrypoint $ENTRYPOINT service $own
+	eventually redis_answers podman exec own redis-cli -p 7000
+	podman logs own | grep -x 'entered: redis-server --port 7000'
 	[[ $(podman exec own cat /proc/1/comm) == redis-server ]]
-	eventually redis_answers podman exec own $ENTRYPOINT redis-cli
+	eventually redis_answers podman exec own $ENTRYPOINT redis-cli -p 7000
 	assert_counter redirected_messages -ge 1
 }
 
