@@ -19,8 +19,9 @@ podman_here() {
 	local driver=vfs
 
 	HERE=$SANDBOX/containers
-	mkdir -p "$HERE/networks" "$HERE/build" /var/lib/cni \
-		/var/lib/containers /run/runc
+	mkdir -p "$HERE" /var/lib/cni /var/lib/containers /run/runc
+	mount -t tmpfs -o mode=755 tmpfs "$HERE" # podman syncs all the time
+	mkdir "$HERE/networks" "$HERE/build"
 	! overlays_here || driver=overlay
 	cat >"$HERE/storage.conf" <<-END
 		[storage]
@@ -52,14 +53,18 @@ podman_here() {
 		>"$HERE/cgroups" 2>/dev/null || true
 }
 
+remove_cgroups() {
+	find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -delete
+}
+
 podman_gone() {
 	podman pod rm --all --force --time 0 >/dev/null
 	podman rm --all --force --time 0 >/dev/null
 	podman network prune --force >/dev/null
 	umount /var/lib/cni /var/lib/containers /run/runc
-	[[ -s $HERE/cgroups ]] || # the machine's own podman has some
-		find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' \
-			-delete
+	# The machine's own podman may have some; and a process takes time to end.
+	[[ -s $HERE/cgroups ]] || eventually remove_cgroups
+	umount --lazy "$HERE"
 }
 
 # new_root DIRECTORY: an empty root, with this machine's links of its top level.
