@@ -16,10 +16,11 @@ ENTRYPOINT=$LIB/sockshunt-entrypoint
 setup_file() {
 	local name
 
+	export MISSING=''
 	for name in podman runc catatonit musl-gcc busybox; do
-		type -P $name >/dev/null || # catatonit: in pods
-			skip "there is no $name: run tools/setup.sh containers"
+		type -P $name >/dev/null || MISSING+=" $name"
 	done
+	[[ -z $MISSING ]] || return 0
 	podman_here
 	install_here
 	new_root "$HERE/root"
@@ -33,12 +34,13 @@ setup_file() {
 }
 
 teardown_file() {
-	[[ -n ${HERE-} ]] || return 0
+	[[ -z $MISSING ]] || return 0
 	podman_gone
 	install_gone
 }
 
 setup() {
+	[[ -z $MISSING ]] || skip "run tools/setup.sh containers; missing:$MISSING"
 	unset SOCKSHUNT_LOG SOCKSHUNT_LOG_FILE SOCKSHUNT_DISABLE LD_PRELOAD
 	own_configuration
 	PINS=/sys/fs/bpf/sockshunt
@@ -54,6 +56,7 @@ setup() {
 }
 
 teardown() {
+	[[ -z $MISSING ]] || return 0
 	podman rm --all --force --time 0 >/dev/null
 	end_servers
 	[[ ${#MOUNTED[@]} -eq 0 ]] || umount "${MOUNTED[@]}"
@@ -555,6 +558,8 @@ redis_answers() { # COMMAND...
 @test "kubernetes: the manifests are what its schema allows" {
 	local check=(/usr/bin/python3 "$ROOT/tests/kube_schema.py")
 
+	/usr/bin/python3 -c 'import kubernetes' ||
+		skip "run tools/setup.sh containers; missing: python3-kubernetes"
 	"${check[@]}" "$ROOT"/conf/containers/*.yaml
 	# What it must find out.
 	run -1 "${check[@]}" <(sed 's/mountPath/mountpath/
