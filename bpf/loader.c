@@ -241,7 +241,7 @@ static int pin_link(const struct ss_conf *conf, struct bpf_link *link,
 	return err;
 }
 
-/* Before sock_ops registers the first socket. */
+/* A socket is judged when it is spliced, not when it is registered. */
 static void attach_splice(const struct ss_conf *conf, const struct ss_object *o,
 			  struct ss_control *control)
 {
@@ -293,7 +293,6 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 	why = no_cgroup(fd);
 	if (why)
 		goto out;
-	attach_splice(conf, o, control);
 	link = bpf_program__attach_cgroup(o->sockops, fd);
 	err = libbpf_get_error(link);
 	if (err) {
@@ -301,9 +300,11 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 		goto out;
 	}
 	err = pin_link(conf, link, SS_LINK_SOCKOPS);
-	if (!err)
-		snprintf(control->cgroup_path, sizeof(control->cgroup_path),
-			 "%s", conf->cgroup_path);
+	if (err)
+		goto out;
+	snprintf(control->cgroup_path, sizeof(control->cgroup_path), "%s",
+		 conf->cgroup_path);
+	attach_splice(conf, o, control);
 out:
 	if (err)
 		ss_log(SS_LOG_WARN,

@@ -155,7 +155,7 @@ end_mesh() { # ANSWER
 	own_cgroup
 	mesh alone
 	run -0 --separate-stderr "$SOCKSHUNT" load
-	[[ $stderr == *"cgroup_path: cannot attach to $CGROUP: Operation not permitted"* ]]
+	says "cgroup_path: cannot attach to $CGROUP: Operation not permitted"
 	exchange "${IN_CGROUP[@]}"
 	was_plain
 	exchange "${SHIMMED[@]}"
