@@ -138,26 +138,32 @@ accounted() {
 	assert_redirected 50
 }
 
+# Whether a transfer takes as long as on TCP, twice in three times: with so small
+# a buffer a retransmission, now and then, may cost 200 ms (README).
+small_buffers() { # [-R]
+	local tcp slow=0
+
+	for _ in 1 2 3; do
+		timeout 20 iperf3 -c 127.0.0.1 -p 7032 -J -w 64K -n 200M "$@" >tcp
+		iperf -w 64K -n 200M "$@"
+		accounted sum_sent sum_received 1
+		tcp=$(jq .end.sum_sent.seconds tcp)
+		jq -e ".end.sum_sent.seconds < $tcp * 5 + 0.5" report || {
+			echo "$(jq .end.sum_sent.seconds report) s, $tcp on TCP" >&2
+			slow=$((slow + 1))
+		}
+	done
+	[[ $slow -le 1 ]]
+}
+
 @test "iperf3: small buffers cost no more than on TCP" {
-	local tcp mode
 
 	start iperf3 -s -p 7032
 	wait_for_port 7032
 	start shimmed iperf3 -s -p 7030
 	wait_for_port 7030
-	for mode in '' -R; do
-		# shellcheck disable=SC2086 # options
-		timeout 20 iperf3 -c 127.0.0.1 -p 7032 -J -w 64K -n 200M $mode >tcp
-		# shellcheck disable=SC2086 # options
-		iperf -w 64K -n 200M $mode
-		accounted sum_sent sum_received 1
-		tcp=$(jq .end.sum_sent.seconds tcp)
-		jq -e ".end.sum_sent.seconds < $tcp * 5 + 0.5" report ||
-			{
-				echo "$(jq .end.sum_sent.seconds report) s, $tcp on TCP" >&2
-				return 1
-			}
-	done
+	small_buffers
+	small_buffers -R
 	assert_redirected 10
 }
 
