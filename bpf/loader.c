@@ -273,7 +273,7 @@ static void attach_splice(const struct ss_conf *conf, const struct ss_object *o,
 static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 			   struct ss_control *control)
 {
-	struct bpf_link *link = NULL;
+	struct bpf_link *link;
 	const char *why = NULL;
 	int fd = -1, err = -ENOENT;
 
@@ -295,11 +295,8 @@ static void attach_sockops(const struct ss_conf *conf, struct ss_object *o,
 		goto out;
 	link = bpf_program__attach_cgroup(o->sockops, fd);
 	err = libbpf_get_error(link);
-	if (err) {
-		link = NULL;
-		goto out;
-	}
-	err = pin_link(conf, link, SS_LINK_SOCKOPS);
+	if (!err)
+		err = pin_link(conf, link, SS_LINK_SOCKOPS);
 	if (err)
 		goto out;
 	snprintf(control->cgroup_path, sizeof(control->cgroup_path), "%s",

@@ -196,6 +196,13 @@ static bool knows_task(void)
 				       BPF_FUNC_get_current_task, NULL) == 1;
 }
 
+/* Asked ahead: where it does not, all the others would be verified in vain. */
+static bool takes_tracing(const struct ss_conf *conf)
+{
+	return conf->cgroup_path[0] &&
+	       libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_TRACING, NULL) == 1;
+}
+
 /* Of our two verdicts, the one that this kernel can run. */
 static void choose_verdict(struct ss_object *o)
 {
@@ -369,13 +376,6 @@ enum parts {
 	NO_OPTIONAL,
 };
 
-/* Asked first, for verifying all the others twice takes long. */
-static bool can_guard_splice(const struct ss_conf *conf)
-{
-	return conf->cgroup_path[0] &&
-	       libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_TRACING, NULL) == 1;
-}
-
 /* Returns 0 or a negative errno; 1: reported already. */
 static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 			 enum parts parts)
@@ -389,7 +389,7 @@ static int open_and_load(const struct ss_conf *conf, struct ss_object *o,
 		bpf_object__close(o->obj);
 		return 1;
 	}
-	if (parts >= NO_SPLICE || !can_guard_splice(conf))
+	if (parts >= NO_SPLICE || !o->takes_tracing)
 		leave_out(&o->splice);
 	if (parts >= NO_OPTIONAL) {
 		leave_out(&o->merge);
@@ -512,6 +512,7 @@ int ss_object_load(const struct ss_conf *conf, struct ss_object *o)
 	memset(o, 0, sizeof(*o));
 	o->netns_inode = !has_netns_cookie();
 	o->knows_task = knows_task();
+	o->takes_tracing = takes_tracing(conf);
 	if (load_and_attach(conf, o))
 		return -1;
 

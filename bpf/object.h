@@ -26,6 +26,7 @@ struct ss_object {
 	bool netns_inode;
 	bool count_bytes;
 	bool knows_task;
+	bool takes_tracing; /* asked only with cgroup_path */
 	bool merged;
 	char merge_reason[112];	      /* why not */
 	__u32 test_flags;	      /* SS_KEEPS_... and SS_COUNTS_... */

@@ -11,6 +11,11 @@
 #endif
 
 /* In the build tree the shim is beside us; else where it was installed. */
+const char *installed_shim(void)
+{
+	return SS_LIBDIR "/" SHIM;
+}
+
 int find_shim(char path[PATH_MAX])
 {
 	static const char *const places[] = { "../preload/",
@@ -31,13 +36,8 @@ int find_shim(char path[PATH_MAX])
 				return 0;
 		}
 	}
-	snprintf(path, PATH_MAX, "%s/%s", SS_LIBDIR, SHIM);
+	snprintf(path, PATH_MAX, "%s", installed_shim());
 	return access(path, R_OK);
-}
-
-const char *installed_shim(void)
-{
-	return SS_LIBDIR "/" SHIM;
 }
 
 int find_loader(char path[PATH_MAX])
