@@ -184,8 +184,7 @@ tests/bin/relay: tests/progs/relay.go | tests/bin
 
 # The sandbox has no network: what suites need of other machines comes before.
 check:
-	$(Q)tools/setup.sh kernels
-	$(Q)tools/setup.sh containers
+	$(Q)tools/setup.sh kernels containers
 	$(Q)$(MAKE) -s --no-print-directory programs
 	$(Q)for what in 'sysroot arm64' 'fetch 5.10' 'fetch 6.12' \
 		"sysroot $$(dpkg --print-architecture) bullseye bash perl-base"; do \

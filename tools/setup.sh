@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# setup.sh [bench | containers | kernels [arm64]]: what building, the demo and the tests need, from
-# Debian's archive: installed if we are root, else the command to do so is printed.
+# setup.sh [bench] [containers] [kernels [arm64]]: what building, the demo and the
+# tests need, from Debian's archive: installed if we are root, else the command to do
+# so is printed.
 # bench: what the benchmark needs, too.
 # containers: what running containers, and another C library, needs, too.
 # kernels: what booting other kernels needs, too, of this or that architecture.
@@ -21,14 +22,20 @@ packages=(
 	default-jdk-headless golang-go
 )
 
-case ${2-$(uname -m)} in
-arm64 | aarch64) emulator=qemu-system-arm ;;
+case "$(uname -m) $*" in
+*arm64* | aarch64*) emulator=qemu-system-arm ;;
 *) emulator=qemu-system-x86 ;;
 esac
-[[ ${1-} != bench ]] || packages+=(gnuplot-nox valgrind libmemcached-tools)
-[[ ${1-} != containers ]] ||
-	packages+=(podman runc catatonit musl-tools busybox-static python3-kubernetes)
-[[ ${1-} != kernels ]] || packages+=("$emulator" kmod cpio)
+for word in "$@"; do
+	case $word in
+	bench) packages+=(gnuplot-nox valgrind libmemcached-tools) ;;
+	containers)
+		packages+=(podman runc catatonit musl-tools busybox-static
+			python3-kubernetes)
+		;;
+	kernels) packages+=("$emulator" kmod cpio) ;;
+	esac
+done
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "setup: not a Debian system; these packages' contents are needed:" \
