@@ -8,14 +8,6 @@ load twoends # sets status, output and stderr
 
 PROGS=$ROOT/tests/progs
 
-# own_cgroup [LINE...]: for cgroup_path and the prefix IN_CGROUP.
-own_cgroup() {
-	make_cgroup cgroup
-	configure "cgroup_path = $CGROUP" "$@"
-	# shellcheck disable=SC2016 # its own shell expands it
-	IN_CGROUP=(sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP")
-}
-
 refuses_splice() {
 	"$SOCKSHUNT" status --json | jq -e .self_test.refuses_splice
 }
@@ -29,7 +21,7 @@ through_relay() {
 }
 
 @test "cgroup: a Go program that splices keeps to TCP on ports out of scope" {
-	own_cgroup 'accelerated_ports = 6379'
+	own_cgroup cgroup 'accelerated_ports = 6379'
 	"$SOCKSHUNT" load
 	through_relay
 	assert_counter registered -eq 0
@@ -38,7 +30,7 @@ through_relay() {
 }
 
 @test "cgroup: a Go program that splices reads and writes instead" {
-	own_cgroup
+	own_cgroup cgroup
 	run --separate-stderr "$SOCKSHUNT" load
 	if ! refuses_splice; then
 		# As in every kernel without trampolines: it is said. Booted
@@ -55,7 +47,7 @@ through_relay() {
 }
 
 @test "cgroup: a Go program that does not splice is accelerated" {
-	own_cgroup
+	own_cgroup cgroup
 	"$SOCKSHUNT" load
 	start "${IN_CGROUP[@]}" "$BIN/relay" 127.0.0.1:7001 echo
 	eventually grep -q listening "$LOG"
@@ -67,7 +59,7 @@ through_relay() {
 @test "cgroup: a Java program is accelerated" {
 	local java=(java -XX:-UsePerfData -cp "$BATS_TEST_TMPDIR" Ends)
 
-	own_cgroup
+	own_cgroup cgroup
 	"$SOCKSHUNT" load
 	javac -J-XX:-UsePerfData -d "$BATS_TEST_TMPDIR" "$PROGS/Ends.java"
 	start "${IN_CGROUP[@]}" "${java[@]}" server 7064
@@ -78,7 +70,7 @@ through_relay() {
 }
 
 @test "cgroup: half of a connection in it is none, and costs no entry" {
-	own_cgroup
+	own_cgroup cgroup
 	"$SOCKSHUNT" load
 	start "${IN_CGROUP[@]}" redis-server --port 7002 --save ''
 	eventually redis-cli -p 7002 ping
@@ -104,7 +96,7 @@ end_mesh() { # ANSWER
 }
 
 @test "cgroup: another's sock_ops program, attached before ours, goes on" {
-	own_cgroup
+	own_cgroup cgroup
 	mesh counts
 	"$SOCKSHUNT" load
 	exchange "${IN_CGROUP[@]}"
@@ -115,7 +107,7 @@ end_mesh() { # ANSWER
 }
 
 @test "cgroup: another's sock_ops program, attached after ours, goes on" {
-	own_cgroup
+	own_cgroup cgroup
 	"$SOCKSHUNT" load
 	mesh counts
 	exchange "${IN_CGROUP[@]}"
@@ -127,7 +119,7 @@ end_mesh() { # ANSWER
 }
 
 @test "cgroup: sockets that another sockmap has taken stay with it, on TCP" {
-	own_cgroup
+	own_cgroup cgroup
 	mesh takes
 	"$SOCKSHUNT" load
 	exchange "${IN_CGROUP[@]}"
@@ -143,7 +135,7 @@ end_mesh() { # ANSWER
 }
 
 @test "cgroup: sockets that we have first, another sockmap does not get" {
-	own_cgroup
+	own_cgroup cgroup
 	"$SOCKSHUNT" load
 	mesh takes
 	exchange "${IN_CGROUP[@]}"
@@ -152,7 +144,7 @@ end_mesh() { # ANSWER
 }
 
 @test "cgroup: where another program wants to be alone, one line, and the shim" {
-	own_cgroup
+	own_cgroup cgroup
 	mesh alone
 	run -0 --separate-stderr "$SOCKSHUNT" load
 	says "cgroup_path: cannot attach to $CGROUP: Operation not permitted"

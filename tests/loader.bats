@@ -42,14 +42,6 @@ pin_at() {
 	configure "${@:2}"
 }
 
-# own_cgroup NAME [LINE...]: makes it, for cgroup_path and the prefix IN_CGROUP.
-own_cgroup() {
-	make_cgroup "$1"
-	configure "cgroup_path = $CGROUP" "${@:2}"
-	# shellcheck disable=SC2016 # its own shell expands it
-	IN_CGROUP=(sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP")
-}
-
 # mount_bpffs NAME: a BPF file system of the test's own; its path in OWN_BPFFS.
 mount_bpffs() {
 	OWN_BPFFS=$BATS_TEST_TMPDIR/$1

@@ -202,7 +202,7 @@ redis_in_cgroup() {
 }
 
 has_entries() { # NUMBER
-	[[ $("$SOCKSHUNT" status --json | jq .entries) -eq $1 ]]
+	[[ $(entries) -eq $1 ]]
 }
 
 # Four namespaces; each connection has a twin of the same addresses and ports.

@@ -89,6 +89,14 @@ ask() { # LINE ANSWER
 	hear "$2"
 }
 
+# own_cgroup NAME [LINE...]: makes it, for cgroup_path and the prefix IN_CGROUP.
+own_cgroup() {
+	make_cgroup "$1"
+	configure "cgroup_path = $CGROUP" "${@:2}"
+	# shellcheck disable=SC2016 # its own shell expands it
+	IN_CGROUP=(sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP")
+}
+
 # hidden COMMAND...: where /sys/kernel/btf and the images that libbpf looks for
 # instead are empty.
 hidden() {
