@@ -5,7 +5,8 @@
 #   tcp        TCP as it is
 #   shim       accelerated by the shim only
 #   cgroup     both ends in a cgroup that the programs are attached to, and shim
-#   naive      as shim, with the verdict that everybody copies
+#   naive      as shim, with the verdict that everybody copies, and registered at
+#              once, as everybody does
 #   unix       AF_UNIX, where the program can
 #   spin       as shim, with busy_poll_usecs = 50
 #   spin_unix  AF_UNIX, and readers that poll for 50 us before they block
@@ -26,7 +27,10 @@ side_configuration() { # SIDE
 	! getent group postgres >/dev/null || echo 'pin_group = postgres'
 	case $1 in
 	cgroup) echo "cgroup_path = $CGROUP" ;;
-	naive) echo "bpf_program_path = $ROOT/tests/bin/naive.bpf.o" ;;
+	naive)
+		echo "bpf_program_path = $ROOT/tests/bin/naive.bpf.o"
+		echo 'register_after_exchanges = 0'
+		;;
 	spin) echo "busy_poll_usecs = $SPIN_USECS" ;;
 	esac
 }

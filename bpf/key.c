@@ -86,6 +86,16 @@ int ss_key_of_socket(int fd, bool inode, struct ss_key *key)
 	return 0;
 }
 
+void ss_key_peer(struct ss_key *peer, const struct ss_key *self)
+{
+	memset(peer, 0, sizeof(*peer));
+	memcpy(peer->local_ip, self->remote_ip, sizeof(peer->local_ip));
+	memcpy(peer->remote_ip, self->local_ip, sizeof(peer->remote_ip));
+	peer->local_port = self->remote_port;
+	peer->remote_port = self->local_port;
+	peer->netns = self->netns;
+}
+
 /*
  * What TCP queued before the socket was entered is moved by the sk_skb verdict
  * only when something looks: until then FIONREAD is 0. A peek looks, and takes

@@ -33,6 +33,9 @@ __u64 ss_key_netns(int fd, bool inode);
  */
 int ss_key_of_socket(int fd, bool inode, struct ss_key *key);
 
+/* The key that the peer of @self has. */
+void ss_key_peer(struct ss_key *peer, const struct ss_key *self);
+
 /*
  * Puts the socket @fd into the sockhash under @key, never in place of another
  * (that would destroy the other's unread bytes).

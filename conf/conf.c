@@ -363,6 +363,16 @@ static bool set_busy_poll_usecs(struct reader *in, const char *value)
 	return true;
 }
 
+static bool set_register_after_exchanges(struct reader *in, const char *value)
+{
+	uint32_t *number = &in->conf->register_after_exchanges;
+	const char *end = parse_u32(value, number);
+
+	if (!end || *end || *number > SS_CONF_MAX_EXCHANGES)
+		return reject(in, value, "is not a number in range");
+	return true;
+}
+
 /* Not a whole initializer: clang-format 14 would take it for a block. */
 #define KEY(key, flags, form) #key, set_##key, flags, "accepted: " form
 
@@ -374,6 +384,8 @@ static const struct key keys[] = {
 	{ KEY(sockhash_max_entries, 0, "a decimal number, 1 to 4294967295") },
 	{ KEY(register_user_space_sockets, 0,
 	      "true or false (also yes or no, on or off, 1 or 0)") },
+	{ KEY(register_after_exchanges, 0,
+	      "a decimal number, 0 (at once) to 100") },
 	{ KEY(accelerated_ports, MAY_BE_EMPTY | IS_LIST,
 	      "up to 128 ports or ranges from 1 to 65535, such as "
 	      "6379, 8000-8010, or nothing for all") },
@@ -603,6 +615,7 @@ void ss_conf_defaults(struct ss_conf *conf)
 	*conf = (struct ss_conf){
 		.sockhash_max_entries = 65536,
 		.register_user_space_sockets = true,
+		.register_after_exchanges = SS_CONF_DEFAULT_EXCHANGES,
 		.pin_path = "/sys/fs/bpf/sockshunt",
 		.log_level = SS_LOG_WARN,
 	};

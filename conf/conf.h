@@ -11,11 +11,14 @@
 
 #include "log.h"
 
-#define SS_CONF_DEFAULT_FILE  "/etc/sockshunt.ini"
-#define SS_CONF_PATH_MAX      256 /* longer than any line inih accepts */
-#define SS_CONF_MAX_PORTS     128 /* ranges; the limit of Envoy's field */
+#define SS_CONF_DEFAULT_FILE	  "/etc/sockshunt.ini"
+#define SS_CONF_PATH_MAX	  256 /* longer than any line inih accepts */
+#define SS_CONF_MAX_PORTS	  128 /* ranges; the limit of Envoy's field */
 /* In microseconds: a spin that is longer than a time slice helps nobody. */
-#define SS_CONF_MAX_BUSY_POLL 1000
+#define SS_CONF_MAX_BUSY_POLL	  1000
+/* By then registering has cost less than it will have saved: bench, churn. */
+#define SS_CONF_DEFAULT_EXCHANGES 2
+#define SS_CONF_MAX_EXCHANGES	  100
 
 struct ss_port_range {
 	uint16_t first; /* 1..65535 */
@@ -32,6 +35,8 @@ struct ss_conf {
 	char pin_path[SS_CONF_PATH_MAX];   /* directory on a bpffs */
 	char pin_group[SS_CONF_PATH_MAX];  /* "": owner only */
 	enum ss_log_level log_level;
+	/* At most SS_CONF_MAX_EXCHANGES; 0: at once. */
+	uint32_t register_after_exchanges;
 	uint32_t busy_poll_usecs; /* at most SS_CONF_MAX_BUSY_POLL; 0: none */
 };
 

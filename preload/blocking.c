@@ -15,6 +15,7 @@
 #include "hooks.h"
 #include "ownfd.h"
 #include "runtime.h"
+#include "worth.h"
 
 unsigned char ss_generations[SS_GENERATIONS];
 bool ss_blocking_timed;
@@ -31,6 +32,7 @@ static void renumber(unsigned int fd)
 					    __ATOMIC_RELAXED))
 		;
 	ss_busypoll_unmark((int)fd);
+	ss_worth_forget((int)fd);
 }
 
 /* Only where TCP is used; and a vfork child closes its own numbers. */
@@ -104,7 +106,9 @@ long long ss_blocking_nsecs_since(const struct timespec *then)
 
 static bool renumbered(const struct ss_blocking *b, int fd)
 {
-	return b->generation != ss_blocking_generation(fd);
+	/* That the number's connection is registered meanwhile is no change. */
+	return (b->generation ^ ss_blocking_generation(fd)) &
+	       ~SS_GENERATION_TCP;
 }
 
 /* As TCP: sock_intr_errno() restarts only a read without timeout, and one

@@ -16,6 +16,7 @@
 #include "options.h"
 #include "ownfd.h"
 #include "runtime.h"
+#include "worth.h"
 
 /*
  * pending: one bit per descriptor number with an unfinished connect(2),
@@ -93,8 +94,12 @@ static void tell_full(void)
 			    "TCP until others close (sockhash_max_entries)");
 }
 
-/* Returns 0 if there is nothing left to try for this socket. */
-static int enroll(int fd)
+/*
+ * Returns 0 if there is nothing left to try for this socket. Not for what it
+ * @reads: its own sends may be redirected, but it gets nothing but TCP's bytes,
+ * and they stay in TCP's queue.
+ */
+static int enroll(int fd, bool reads)
 {
 	struct ss_key key;
 
@@ -125,7 +130,8 @@ static int enroll(int fd)
 	if (!enter(&key, fd)) {
 		ss_blocking_is_tcp(fd);
 		ss_busypoll_mark(fd);
-		merge(&key, fd);
+		if (reads)
+			merge(&key, fd);
 		COUNT(registered);
 		return 0;
 	}
@@ -156,9 +162,41 @@ void ss_enroll_accepted(int fd)
 	int saved_errno = errno;
 
 	ss_enroll_listening(fd); /* a descriptor that we were started with */
-	if (ss_runtime_is_on())
-		enroll(fd);
+	if (ss_runtime_is_on() && !ss_worth_try(fd))
+		enroll(fd, true);
 	errno = saved_errno;
+}
+
+void ss_enroll(int fd)
+{
+	if (ss_runtime_on_for(fd))
+		enroll(fd, true);
+}
+
+void ss_enroll_sender(int fd)
+{
+	if (ss_runtime_on_for(fd))
+		enroll(fd, false);
+}
+
+void ss_enroll_reads(int fd)
+{
+	struct ss_key key;
+
+	if (ss_enroll_is_registered(fd, &key) && !ss_options_keep_tcp(fd))
+		merge(&key, fd);
+}
+
+bool ss_enroll_peer_is_in(int fd)
+{
+	struct ss_key self, peer;
+	__u64 cookie;
+
+	if (!ss_runtime_is_on() || !ss_may(SS_DUTY_BPF) ||
+	    ss_key_of_socket(fd, inode(), &self))
+		return false;
+	ss_key_peer(&peer, &self);
+	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), &peer, &cookie);
 }
 
 void ss_enroll_listening(int fd)
@@ -253,10 +291,12 @@ void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
 {
 	int saved_errno = errno;
 
-	if (addr->sa_family == AF_UNSPEC)
+	if (addr->sa_family == AF_UNSPEC) {
+		ss_worth_forget(fd);
 		leave(fd);
-	else
+	} else {
 		ss_enroll_listening(fd);
+	}
 	errno = saved_errno;
 }
 
@@ -281,7 +321,8 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	     (errno == EISCONN && ss_enroll_is_pending(fd))) &&
 	    ss_runtime_is_on() && may_be_local(addr))
 		/* Over loopback even EINPROGRESS is usually established. */
-		ss_fdbits_set(&pending, fd, enroll(fd) < 0);
+		ss_fdbits_set(&pending, fd,
+			      !ss_worth_try(fd) && enroll(fd, true) < 0);
 	errno = saved_errno;
 }
 
@@ -289,7 +330,7 @@ void ss_enroll_pending(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_is_on() && enroll(fd) == 0)
+	if (ss_runtime_is_on() && enroll(fd, true) == 0)
 		ss_fdbits_set(&pending, fd, false);
 	errno = saved_errno;
 }

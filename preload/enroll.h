@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Which sockets are registered, and when: after the original call, before
- * the program sees the result. Nothing here changes errno, allocates, or
- * fails: a socket that cannot be registered is a TCP socket.
+ * Which sockets are registered, and how. When: worth.h. Nothing here allocates,
+ * or fails: a socket that cannot be registered is a TCP socket.
  */
 #ifndef SOCKSHUNT_ENROLL_H
 #define SOCKSHUNT_ENROLL_H
@@ -12,7 +11,7 @@
 
 #include "../bpf/abi.h"
 
-/* A connected socket came from accept(2). */
+/* A connected socket came from accept(2). Keeps errno, as all up to _pending(). */
 void ss_enroll_accepted(int fd);
 
 /* A socket listens: starts the shim, before privileges may be dropped. */
@@ -30,6 +29,21 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result);
 /* A non-blocking connect(2) on this number may have finished by now. */
 bool ss_enroll_is_pending(int fd);
 void ss_enroll_pending(int fd);
+
+/*
+ * These may change errno. The connection @fd, of which this thread is about to
+ * read, and no other one is reading, is worth registering...
+ */
+void ss_enroll(int fd);
+
+/* ...or only for what it sends, at any time... */
+void ss_enroll_sender(int fd);
+
+/* ...and then, as the first, for what it reads. */
+void ss_enroll_reads(int fd);
+
+/* Whether the peer of @fd is registered. */
+bool ss_enroll_peer_is_in(int fd);
 
 /* Whether the socket @fd is in the sockhash now; @key: under which key. */
 bool ss_enroll_is_registered(int fd, struct ss_key *key);

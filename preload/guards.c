@@ -23,6 +23,7 @@
 #include "splice.h"
 #include "unmerge.h"
 #include "unread.h"
+#include "worth.h"
 
 /* The read family: the original, and if need be recvmsg(2) to go on. */
 
@@ -68,13 +69,17 @@ static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 /* False: the read ends at once, with errno. */
 static inline bool may_begin(int fd, int flags)
 {
-	return !ss_emptyread_is_vain(fd, flags) &&
-	       ss_busypoll_before_read(fd, flags);
+	if (ss_emptyread_is_vain(fd, flags) ||
+	    !ss_busypoll_before_read(fd, flags))
+		return false;
+	ss_worth_before_read(fd, flags);
+	return true;
 }
 
 /* @n, what the original has returned. */
 static inline ssize_t after_read(int fd, int flags, ssize_t n)
 {
+	ss_worth_after_read(fd, n);
 	return ss_emptyread_after(fd, flags, ss_busypoll_after_read(n));
 }
 
@@ -123,17 +128,29 @@ ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 	return n;
 }
 
+static ssize_t recvmsg_oddly(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n;
+
+	ss_worth_before_read(fd, flags);
+	n = ss_oddread(fd, msg, flags);
+	ss_worth_after_read(fd, n);
+	return n;
+}
+
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	bool crosses;
 	ssize_t n;
 
 	if (ss_oddread_concerns(1, flags) && msg && ss_runtime_on_for(fd))
-		return ss_oddread(fd, msg, flags);
+		return recvmsg_oddly(fd, msg, flags);
 	if (!may_begin(fd, flags))
 		return -1;
 	crosses = may_cross(fd, flags);
 	n = ss_recvmsg(fd, msg, flags);
+	if (n > 0 && msg->msg_controllen)
+		ss_worth_received(msg);
 	/* Only now it is known that @msg can be read. */
 	if (!n)
 		return ss_oddread_nothing(fd, msg, flags);
@@ -147,8 +164,12 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	bool went_on = false;
 	int n, more;
 
-	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd))
-		return ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
+	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd)) {
+		ss_worth_before_read(fd, flags);
+		n = ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
+		ss_worth_after_read(fd, n);
+		return n;
+	}
 	if (!may_begin(fd, flags))
 		return -1;
 	ss_blocking_begin(&b, fd);
@@ -187,7 +208,7 @@ static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
 			      .msg_namelen = addr_len ? *addr_len : 0,
 			      .msg_iov = &iov,
 			      .msg_iovlen = 1 };
-	ssize_t n = ss_oddread(fd, &msg, flags);
+	ssize_t n = recvmsg_oddly(fd, &msg, flags);
 
 	if (n >= 0 && addr_len)
 		*addr_len = msg.msg_namelen;
@@ -346,7 +367,9 @@ HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		n = REAL(splice)(in, in_at, out, out_at, len, flags);
 		return n ? ss_oddsend_after(out, n, 0) : 0;
 	}
+	ss_worth_before_read(in, 0);
 	n = ss_splice(in, out, len, flags);
+	ss_worth_after_read(in, n);
 	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 

@@ -23,6 +23,7 @@
 #include "runtime.h"
 #include "seccomp.h"
 #include "unread.h"
+#include "worth.h"
 
 HOOK int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
@@ -134,14 +135,24 @@ static void before_dup_onto(int from, int to)
 
 HOOK int dup2(int from, int to)
 {
+	int result;
+
 	before_dup_onto(from, to);
-	return REAL(dup2)(from, to);
+	result = REAL(dup2)(from, to);
+	if (result >= 0 && from != to)
+		ss_worth_copy(from, to);
+	return result;
 }
 
 HOOK int dup3(int from, int to, int flags)
 {
+	int result;
+
 	before_dup_onto(from, to);
-	return REAL(dup3)(from, to, flags);
+	result = REAL(dup3)(from, to, flags);
+	if (result >= 0)
+		ss_worth_copy(from, to);
+	return result;
 }
 
 /* exit(3) does not come here, but runs our destructor. */

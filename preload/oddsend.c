@@ -63,8 +63,10 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 	/* A later one has failed; that TCP would have told nobody either. */
 	if ((unsigned int)sent < n)
 		take_error(fd);
-	if (sent > 0)
+	if (sent > 0) {
+		ss_worth_after_write(fd, sent);
 		ss_yield_if_ahead(fd);
+	}
 	return sent;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "unmerge.h"
+#include "worth.h"
 #include "yield.h"
 
 /* Urgent data is apart from the stream only in TCP's own queue. */
@@ -18,6 +19,7 @@ static inline void ss_oddsend_before(int fd, int flags)
 	if (__builtin_expect(!(flags & MSG_OOB), 1))
 		return;
 	saved_errno = errno;
+	ss_worth_never(fd);
 	ss_unmerge_peer(fd);
 	errno = saved_errno;
 }
@@ -37,6 +39,7 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 static inline ssize_t ss_oddsend_after(int fd, ssize_t n, int flags)
 {
 	if (__builtin_expect(n > 0, 1)) {
+		ss_worth_after_write(fd, n);
 		ss_yield_if_ahead(fd);
 		return n;
 	}

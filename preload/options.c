@@ -102,10 +102,22 @@ int ss_options_set(int fd, int level, int name, const void *value,
 	return result;
 }
 
+static bool has_ulp(int fd)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	return !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_ULP, name, &len) &&
+	       len > 0 && name[0];
+}
+
 static bool has(int fd, int i)
 {
 	int number = 0;
 	socklen_t len = sizeof(number);
+
+	if (options[i].name == TCP_ULP)
+		return has_ulp(fd);
 
 	return !REAL(getsockopt)(fd, options[i].level, options[i].name, &number,
 				 &len) &&
@@ -115,8 +127,7 @@ static bool has(int fd, int i)
 static bool has_any(int fd)
 {
 	for (size_t i = 0; i < NR_OPTIONS; i++) {
-		if (options[i].effect != TIMEOUT &&
-		    options[i].name != TCP_ULP && has(fd, (int)i))
+		if (options[i].effect != TIMEOUT && has(fd, (int)i))
 			return true;
 	}
 	return false;

@@ -24,6 +24,7 @@
 #include "ownfd.h"
 #include "spawn.h"
 #include "unmerge.h"
+#include "worth.h"
 
 #define LOADER "sockshunt-loader" /* in the shim's own directory */
 
@@ -235,6 +236,7 @@ static void start(void)
 	ss_hosts_announce();
 	ss_unmerge_start();
 	ss_busypoll_start();
+	ss_worth_start();
 	set_state(SS_ON);
 	ss_log(SS_LOG_DEBUG, "on: sockhash %u at %s",
 	       ss_runtime.control->ids[SS_OBJECT_SOCKHASH],
@@ -393,5 +395,6 @@ __attribute__((constructor)) static void at_start_up(void)
 	if (conf_file && strlen(conf_file) < sizeof(conf_named))
 		strcpy(conf_named, conf_file);
 	ss_log_remember_stderr();
+	ss_worth_inherit();
 	find_loader();
 }

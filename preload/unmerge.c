@@ -123,12 +123,7 @@ void ss_unmerge_peer(int fd)
 	if (!has_map() || !ss_may(SS_DUTY_BPF) ||
 	    ss_key_of_socket(fd, inode(), &self))
 		return;
-	memset(&peer, 0, sizeof(peer));
-	memcpy(peer.local_ip, self.remote_ip, sizeof(peer.local_ip));
-	memcpy(peer.remote_ip, self.local_ip, sizeof(peer.remote_ip));
-	peer.local_port = self.remote_port;
-	peer.remote_port = self.local_port;
-	peer.netns = self.netns;
+	ss_key_peer(&peer, &self);
 	if (!is_merged(&peer))
 		return;
 	if (!has_one_queue()) {

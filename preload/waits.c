@@ -14,6 +14,7 @@
 #include "busypoll.h"
 #include "enroll.h"
 #include "hooks.h"
+#include "worth.h"
 
 #define NSECS 1000000000LL
 
@@ -327,7 +328,8 @@ HOOK int epoll_ctl(int ep, int op, int fd, struct epoll_event *event)
 	int result = REAL(epoll_ctl)(ep, op, fd, event);
 
 	if (ss_busypoll_is_on() && !result && op != EPOLL_CTL_DEL &&
-	    (ss_busypoll_is_marked(fd) || ss_enroll_is_pending(fd)))
+	    (ss_busypoll_is_marked(fd) || ss_enroll_is_pending(fd) ||
+	     ss_worth_is_open(fd)))
 		ss_busypoll_mark(ep);
 	return result;
 }

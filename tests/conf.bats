@@ -88,6 +88,7 @@ accelerated_ports=
 pin_path=/sys/fs/bpf/sockshunt
 pin_group=
 log_level=warn
+register_after_exchanges=2
 busy_poll_usecs=0'
 
 #
@@ -349,6 +350,22 @@ busy_poll_usecs=0'
 		 Debug | is not a log level
 		 3 | is not a log level
 		 info debug | is not a log level
+	END
+}
+
+@test "conf: register_after_exchanges is a number up to 100" {
+	takes register_after_exchanges <<-'END'
+		 0 | 0
+		 02 | 2
+		 100 | 100
+	END
+	refuses_values register_after_exchanges <<-'END'
+		| the value is missing
+		 101 | "101" is not a number in range; accepted: a decimal number, 0 (at once) to 100
+		 4294967296 | is not a number in range
+		 -1 | is not a number in range
+		 1.5 | is not a number in range
+		 never | is not a number in range
 	END
 }
 

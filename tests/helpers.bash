@@ -24,9 +24,12 @@ own_configuration() {
 	configure "$@"
 }
 
-# configure [LINE...]: writes CONF with the pin path and these lines.
+# configure [LINE...]: writes CONF with the pin path and these lines. Connections
+# are registered at once, however few messages a test takes, if none says else.
 # shellcheck disable=SC2120 # the arguments are optional
 configure() {
+	[[ $* == *register_after_exchanges* ]] ||
+		set -- "$@" 'register_after_exchanges = 0'
 	printf '%s\n' '[sockshunt]' "pin_path = $PINS" "$@" >"$CONF"
 }
 

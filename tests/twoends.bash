@@ -48,10 +48,13 @@ refuses() {
 }
 
 # exchange [PREFIX...]: a program that is client and server; its bytes always
-# arrive. was_redirected and was_plain say how they have come.
+# arrive. was_redirected and was_plain say how they have come. WARM=$'warm\n': where
+# the configuration does not say that connections are registered at once.
 exchange() {
-	run --separate-stderr "$@" "$BIN/twoends" <<<$'send 5000\nread\ntcp'
-	[[ $status -eq 0 && $output == $'ready\nsent\nread 10000\ntcp '* ]] ||
+	run --separate-stderr "$@" "$BIN/twoends" \
+		<<<"${WARM-}"$'send 5000\nread\ntcp'
+	[[ $status -eq 0 &&
+		$output == $'ready\n'"${WARM-}"$'sent\nread 10000\ntcp '* ]] ||
 		fail_with "bytes were lost"
 }
 

@@ -30,7 +30,8 @@ int trial_configuration(const struct doctor *d, char path[64])
 	dprintf(fd,
 		"[sockshunt]\npin_path = %s\npin_group = %s\n"
 		"bpf_program_path = %s\nsockhash_max_entries = %u\n"
-		"register_user_space_sockets = %s\nlog_level = warn\n",
+		"register_user_space_sockets = %s\nlog_level = warn\n"
+		"register_after_exchanges = 0\n",
 		trial ? d->trial_path : c->pin_path, c->pin_group,
 		c->bpf_program_path, c->sockhash_max_entries,
 		trial || c->register_user_space_sockets ? "true" : "false");

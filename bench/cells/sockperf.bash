@@ -18,8 +18,10 @@ if two_cpus; then
 	sockperf_cell sockperf_under_load_64 us lower "tcp shim naive"
 	sockperf_cell sockperf_throughput_64 msg/s higher "tcp shim naive"
 	sockperf_cell sockperf_throughput_1472 msg/s higher "tcp shim naive"
-	cell_may_not_redirect sockperf_throughput_64
-	cell_may_not_redirect sockperf_throughput_1472
+	for cell in sockperf_throughput_64 sockperf_throughput_1472; do
+		cell_may_not_redirect "$cell"
+		cell_not_redirected "$cell" shim
+	done
 fi
 
 sockperf_start() { # SIDE

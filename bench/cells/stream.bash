@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # Streams, by a sender that blocks: stream_SIZE_PLACEMENT[_both|_cCONNECTIONS].
-# Sockets are as they come, with Nagle's algorithm: that is TCP at its best.
+# Sockets are as they come, with Nagle's algorithm: that is TCP at its best, and
+# the shim leaves small messages to it.
 # shellcheck shell=bash
 
 stream_cell() { # NAME UNIT [quick]
 	cell "stream_$1" "$2" higher "tcp shim cgroup naive unix" "${@:3}"
 	cell_may_not_redirect "stream_$1"
+	[[ ${1%%_*} -ge 32768 ]] || cell_not_redirected "stream_$1" shim
 }
 
 stream_cell 64_same sends/s

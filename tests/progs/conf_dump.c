@@ -36,6 +36,7 @@ static void dump(const struct ss_conf *conf)
 	printf("pin_path=%s\n", conf->pin_path);
 	printf("pin_group=%s\n", conf->pin_group);
 	printf("log_level=%s\n", levels[conf->log_level]);
+	printf("register_after_exchanges=%u\n", conf->register_after_exchanges);
 	printf("busy_poll_usecs=%u\n", conf->busy_poll_usecs);
 }
 

@@ -7,8 +7,9 @@
  *   send N  each end sends N bytes more, in messages of at most 1000: "sent"
  *   read    each end reads all that the other has sent: "read N", both
  *           together; or what is wrong, and exit status 1
- *   tcp     "tcp N": the bytes that the kernel's TCP has sent for both ends;
- *           those that were redirected are not among them
+ *   tcp     "tcp N": the bytes that the kernel's TCP has sent for both ends, since
+ *           they were warm; those that were redirected are not among them
+ *   warm    exchanges so many single bytes that it is worth registering: "warm"
  *   dial    connects once more, besides: "dialled"
  *   filter WORDS    installs a seccomp filter (filter.h): "filtered"
  *   strict  enters seccomp's strict mode, sends a message from one end to the
@@ -33,11 +34,13 @@
 
 #define MESSAGE	   1000
 #define WAIT_MSECS 5000
+#define WARM	   5 /* more than register_after_exchanges */
 
 struct end {
 	int fd;
 	unsigned int sent;
 	unsigned int received;
+	unsigned long long sent_before; /* by TCP */
 };
 
 static int listener;
@@ -139,6 +142,18 @@ static unsigned long long sent_by_tcp(int fd)
 	return info.tcpi_bytes_sent;
 }
 
+static void warm(struct end ends[2])
+{
+	for (int i = 0; i < WARM; i++) {
+		send_bytes(&ends[0], 1);
+		read_bytes(&ends[1], &ends[0]);
+		send_bytes(&ends[1], 1);
+		read_bytes(&ends[0], &ends[1]);
+	}
+	for (int i = 0; i < 2; i++)
+		ends[i].sent_before = sent_by_tcp(ends[i].fd);
+}
+
 static void call_from_child(const char *self, unsigned int n)
 {
 	struct end end = { 0 }, peer = { .sent = n };
@@ -225,7 +240,11 @@ static void obey(const char *self, char *line, struct end ends[2])
 		printf("read %u\n", n);
 	} else if (!strcmp(line, "tcp\n")) {
 		printf("tcp %llu\n",
-		       sent_by_tcp(ends[0].fd) + sent_by_tcp(ends[1].fd));
+		       sent_by_tcp(ends[0].fd) - ends[0].sent_before +
+			       sent_by_tcp(ends[1].fd) - ends[1].sent_before);
+	} else if (!strcmp(line, "warm\n")) {
+		warm(ends);
+		puts("warm");
 	} else if (!strcmp(line, "dial\n")) {
 		dial();
 		answer_call();

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Runs scripts by long-running interpreters, in three modes:
+"""Runs scripts by long-running interpreters, in these modes:
 
 tcp     plain TCP
 shim    the shim alone registers sockets
 cgroup  the shim, and the kernel in a cgroup
+late    the shim alone, after an exchange
 again   plain TCP once more: a test of the generator
 """
 
@@ -22,8 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 SEMANTICS = os.path.join(ROOT, 'tests/bin/semantics')
 SHIM = os.path.join(ROOT, 'preload/libsockshunt.so')
 SOCKSHUNT = os.path.join(ROOT, 'tools/sockshunt')
-MODES = ('tcp', 'shim', 'cgroup', 'again')
-ACCELERATED = ('shim', 'cgroup')
+MODES = ('tcp', 'shim', 'cgroup', 'late', 'again')
+ACCELERATED = ('shim', 'cgroup', 'late')
 
 
 class Failure(Exception):
@@ -44,7 +45,10 @@ class World:
         self.cgroup = None
         self.log = os.path.join(self.dir, 'fuzz.log')
         lines = ('busy_poll_usecs = 1000',) if busy_polling else ()
-        self.load('shim', *lines)
+        if 'shim' in modes:
+            self.load('shim', 'register_after_exchanges = 0', *lines)
+        if 'late' in modes:
+            self.load('late', 'register_after_exchanges = 1', *lines)
         if 'cgroup' in modes and self.make_cgroup():
             self.load('cgroup', f'cgroup_path = {self.cgroup}', *lines)
 
@@ -74,15 +78,14 @@ class World:
             raise Failure(f'sockshunt load: {done.stdout}')
         self.conf[mode] = conf
 
-    def counters(self):
-        """Counters of all accelerated modes, added."""
-        total = {}
-        for conf in self.conf.values():
+    def redirected(self):
+        """Messages that were, by accelerated mode."""
+        messages = {}
+        for mode, conf in self.conf.items():
             out = subprocess.run([SOCKSHUNT, 'status', '--json', '-c', conf],
                                  stdout=subprocess.PIPE, check=True).stdout
-            for name, value in json.loads(out)['counters'].items():
-                total[name] = total.get(name, 0) + value
-        return total
+            messages[mode] = json.loads(out)['counters']['redirected_messages']
+        return messages
 
     def environment(self, mode):
         env = {k: v for k, v in os.environ.items()

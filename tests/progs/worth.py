@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""worth.py SCENARIO [NUMBER...]: both ends of a TCP connection over loopback, which
+do what makes it worth registering, or not. Every byte is checked; exit status 0."""
+
+import array
+import ctypes
+import functools
+import os
+import signal
+import socket
+import sys
+import threading
+
+LARGE = 65536
+LIMIT_SECS = 20
+SYS_READ = {'x86_64': 0, 'aarch64': 63}[os.uname().machine]
+
+
+def connection():
+    listener = socket.create_server(('127.0.0.1', 0))
+    client = socket.create_connection(listener.getsockname())
+    server = listener.accept()[0]
+    for end in (client, server):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.close()
+    return client, server
+
+
+@functools.lru_cache(maxsize=None)
+def pattern(size, start=0):
+    return bytes((start + i * 7 + i // 251) % 256 for i in range(size))
+
+
+def receive(end, expected):
+    got = bytearray()
+    while len(got) < len(expected):
+        data = end.recv(min(len(expected) - len(got), LARGE))
+        if not data:
+            break
+        got += data
+    assert bytes(got) == expected, 'the bytes are not those that were sent'
+
+
+def exchange(client, server, times, size=100):
+    for i in range(times):
+        client.sendall(pattern(size, i))
+        receive(server, pattern(size, i))
+        server.sendall(pattern(size, i + 1))
+        receive(client, pattern(size, i + 1))
+
+
+def run(function, *args):
+    """In a thread of its own; its exceptions end this program."""
+    def body():
+        try:
+            function(*args)
+        except BaseException as e:
+            print(f'{function.__name__}: {e}', file=sys.stderr, flush=True)
+            os._exit(1)
+    thread = threading.Thread(target=body)
+    thread.start()
+    return thread
+
+
+def exchanges(times):
+    exchange(*connection(), int(times))
+
+
+def oneway(size, times):
+    client, server = connection()
+    size, times = int(size), int(times)
+
+    def send():
+        for _ in range(times):
+            client.sendall(pattern(size))
+    sender = run(send)
+    receive(server, pattern(size) * times)
+    sender.join()
+
+
+def large_beside(wait_for_answer):
+    """While somebody waits in a read, another writes what is worth it; and
+    then the answer comes by the short way, or behind bytes by TCP."""
+    client, server = connection()
+    waiter = wait_for_answer(client)
+    for _ in range(3):
+        sender = run(lambda: [client.sendall(pattern(LARGE))
+                              for _ in range(8)])
+        receive(server, pattern(LARGE) * 8)
+        sender.join()
+    exchange_back(server)
+    waiter()
+    # From now on reads begin anew.
+    exchange(client, server, 10)
+
+
+def exchange_back(server):
+    for i in range(20):
+        server.sendall(pattern(100, i))
+
+
+ANSWER = b''.join(pattern(100, i) for i in range(20))
+
+
+def in_thread(client):
+    return run(receive, client, ANSWER).join
+
+
+def in_child(client):
+    child = os.fork()
+    if not child:
+        signal.alarm(LIMIT_SECS)
+        receive(client, ANSWER)
+        os._exit(0)
+
+    def join():
+        assert os.waitpid(child, 0)[1] == 0, 'the child got no answer'
+    return join
+
+
+def raw(client):
+    """By system calls that no library sees."""
+    libc = ctypes.CDLL(None)
+
+    def body():
+        got = b''
+        buf = ctypes.create_string_buffer(4096)
+        while len(got) < len(ANSWER):
+            n = libc.syscall(SYS_READ, client.fileno(), buf, 4096)
+            # EAGAIN: what the kernel does to who has no shim (README).
+            if n > 0:
+                got += buf.raw[:n]
+        assert got == ANSWER
+    return run(body).join
+
+
+def beside(who):
+    large_beside({'thread': in_thread, 'child': in_child, 'raw': raw}[who])
+
+
+def handed_over(way):
+    """To a process, before it was worth it."""
+    client, server = connection()
+    exchange(client, server, 1)
+    ours, its = socket.socketpair()
+    child = os.fork()
+    if not child:
+        signal.alarm(LIMIT_SECS)
+        client.close()
+        if way == 'fork':
+            end = server
+        elif way == 'exec':
+            os.dup2(server.fileno(), 0, inheritable=True)
+            os.execv(sys.executable, [sys.executable, __file__, 'serve'])
+        else:
+            server.close()
+            fds = array.array('i')
+            _, control, _, _ = its.recvmsg(1, socket.CMSG_LEN(fds.itemsize))
+            fds.frombytes(control[0][2])
+            end = socket.socket(fileno=fds[0])
+        echo(end)
+        os._exit(0)
+    if way == 'rights':
+        ours.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                               array.array('i', [server.fileno()]))])
+    server.close()
+    for i in range(100):
+        client.sendall(pattern(100, i))
+        receive(client, pattern(100, i))
+    client.close()
+    assert os.waitpid(child, 0)[1] == 0, 'the other process has failed'
+
+
+def echo(end):
+    while True:
+        data = end.recv(4096)
+        if not data:
+            return
+        end.sendall(data)
+
+
+def serve():
+    signal.alarm(LIMIT_SECS)
+    echo(socket.socket(fileno=0))
+
+
+def duplicate():
+    """Used by another number than it was made with."""
+    client, server = connection()
+    os.dup2(client.fileno(), 100)
+    client.close()
+    exchange(socket.socket(fileno=100), server, 10)
+
+
+def reused():
+    """Numbers of connections that were worth it, and of those that were not."""
+    for times in (10, 1, 10, 1, 1, 10):
+        client, server = connection()
+        exchange(client, server, times)
+        client.close()
+        receive(server, b'')
+        server.close()
+
+
+def readers():
+    """Of two threads that read one socket, the second makes it worth it."""
+    client, server = connection()
+    exchange(client, server, 1)
+    first = run(receive, server, pattern(100))
+    second = run(receive, server, pattern(100))
+    client.sendall(pattern(100) * 2)
+    first.join()
+    second.join()
+    exchange(client, server, 10)
+
+
+def option(name):
+    """Set between two exchanges: what only TCP has."""
+    client, server = connection()
+    exchange(client, server, 1)
+    if name == 'ulp':
+        client.setsockopt(socket.IPPROTO_TCP, 31, b'tls')
+    else:
+        client.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+    exchange(client, server, 20)
+
+
+signal.alarm(LIMIT_SECS)
+globals()[sys.argv[1]](*sys.argv[2:])

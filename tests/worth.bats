@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Connections are registered when they are worth it, as they are by default, in
+# the midst of what their ends do: who waits in a read then, who was handed the
+# socket, and what was set meanwhile.
+
+load helpers
+
+setup() {
+	own_configuration 'register_after_exchanges = 2'
+	"$SOCKSHUNT" load
+}
+
+teardown() {
+	end_servers
+}
+
+does() { # SCENARIO [NUMBER...]
+	shimmed timeout 60 python3 "$ROOT/tests/progs/worth.py" "$@"
+}
+
+@test "worth: the default is two exchanges" {
+	printf '%s\n' '[sockshunt]' "pin_path = $PINS" >"$CONF"
+	does exchanges 2
+	assert_counter registered -eq 0
+	does exchanges 6
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 4
+}
+
+@test "worth: connections of one exchange, and of two, stay on TCP" {
+	does exchanges 1
+	does exchanges 2
+	assert_counter registered -eq 0
+	assert_counter unregistered_busy -eq 0
+}
+
+@test "worth: exchanges that go on are redirected" {
+	does exchanges 100
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 190
+	[[ $(entries) -eq 0 ]]
+}
+
+@test "worth: another number of exchanges; none: at once" {
+	configure 'register_after_exchanges = 10'
+	does exchanges 10
+	assert_counter registered -eq 0
+	does exchanges 20
+	assert_counter registered -eq 2
+	configure 'register_after_exchanges = 0'
+	does exchanges 1
+	assert_counter registered -eq 4
+}
+
+@test "worth: small messages in one direction stay on TCP" {
+	does oneway 64 20000
+	does oneway 16384 500
+	assert_counter registered -eq 0
+}
+
+@test "worth: large messages in one direction are redirected" {
+	does oneway 65536 500
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 10
+}
+
+@test "worth: a thread that waits in a read, while another writes" {
+	does beside thread
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 10
+}
+
+@test "worth: a process that waits in a read, while another writes" {
+	does beside child
+	assert_counter registered -ge 2
+	assert_counter redirected_messages -ge 10
+}
+
+@test "worth: a raw system call that waits, while another thread writes" {
+	does beside raw
+	assert_counter registered -ge 2
+	assert_counter redirected_messages -ge 10
+}
+
+@test "worth: two threads read one socket" {
+	does readers
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 10
+}
+
+@test "worth: a child of fork(2) goes on with the connection" {
+	does handed_over fork
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 150
+}
+
+@test "worth: a program that is started with the connection goes on" {
+	does handed_over exec
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 150
+}
+
+@test "worth: a process that is sent the connection goes on" {
+	does handed_over rights
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 150
+}
+
+@test "worth: a duplicate goes on" {
+	does duplicate
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 8
+}
+
+@test "worth: the next connection with this number begins anew" {
+	does reused
+	assert_counter registered -eq 6
+}
+
+@test "worth: what only TCP has is honoured if it was asked for before" {
+	does option zerocopy
+	assert_counter registered -eq 1
+	assert_counter redirected_messages -eq 0
+}
+
+@test "worth: TCP encrypts where it was asked to before" {
+	modprobe -q tls || true
+	grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp ||
+		skip "optional: this kernel has no TCP_ULP of TLS"
+	does option ulp
+	assert_counter registered -eq 1
+	assert_counter redirected_messages -eq 0
+}
+
+@test "worth: programs see nothing of it: 43 of them, by default" {
+	local name
+
+	for name in $("$BIN/scenarios" --list); do
+		[[ $name != inherited_socket_reader ]] || continue # a part
+		shimmed timeout 60 "$BIN/scenarios" "$name" ||
+			return 1
+	done
+}
+
+@test "worth: 2000 connections, every byte, in one process and in two" {
+	shimmed timeout 300 "$BIN/integrity" -n 2000
+	shimmed timeout 300 "$BIN/integrity" -n 2000 -p
+	assert_counter registered -gt 1000
+	assert_counter redirected_messages -gt 10000
+}
