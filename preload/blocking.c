@@ -51,6 +51,14 @@ void ss_blocking_renumber(int fd)
 	errno = saved_errno;
 }
 
+/* A vfork child, which only prepares to execute, makes none: no system call. */
+void ss_blocking_number_given(int fd)
+{
+	if ((unsigned int)fd < SS_GENERATIONS && !ss_runtime_is_asleep() &&
+	    ss_may(SS_DUTY_READ))
+		renumber((unsigned int)fd);
+}
+
 void ss_blocking_renumber_range(unsigned int first, unsigned int last)
 {
 	if (!numbers_matter())

@@ -96,8 +96,10 @@ bool ss_blocking_wait(struct ss_blocking *b, int fd, bool more, bool has);
 ssize_t ss_blocking_read(const struct ss_blocking *b, int fd,
 			 struct msghdr *msg, int flags);
 
-/* The number @fd is closed, or is given to a new descriptor, now. */
+/* The number @fd is closed now... */
 void ss_blocking_renumber(int fd);
+/* ...or was given to a new connection. */
+void ss_blocking_number_given(int fd);
 void ss_blocking_renumber_range(unsigned int first, unsigned int last);
 
 /* It was given to a TCP connection. */

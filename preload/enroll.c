@@ -316,13 +316,16 @@ static bool may_be_local(const struct sockaddr *addr)
 void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 {
 	int saved_errno = errno;
+	bool more = result;
 
 	if ((!result || errno == EINPROGRESS || errno == EINTR ||
 	     (errno == EISCONN && ss_enroll_is_pending(fd))) &&
-	    ss_runtime_is_on() && may_be_local(addr))
+	    ss_runtime_is_on() && may_be_local(addr)) {
 		/* Over loopback even EINPROGRESS is usually established. */
-		ss_fdbits_set(&pending, fd,
-			      !ss_worth_try(fd) && enroll(fd, true) < 0);
+		if (!ss_worth_try(fd))
+			more = enroll(fd, true) < 0;
+		ss_fdbits_set(&pending, fd, more);
+	}
 	errno = saved_errno;
 }
 
@@ -330,7 +333,8 @@ void ss_enroll_pending(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_is_on() && enroll(fd, true) == 0)
+	if (ss_worth_is_open(fd) ||
+	    (ss_runtime_is_on() && enroll(fd, true) == 0))
 		ss_fdbits_set(&pending, fd, false);
 	errno = saved_errno;
 }

@@ -30,7 +30,7 @@ HOOK int accept(int fd, struct sockaddr *addr, socklen_t *len)
 	int sock = REAL(accept)(fd, addr, len);
 
 	if (sock >= 0) {
-		ss_blocking_renumber(sock);
+		ss_blocking_number_given(sock);
 		ss_enroll_accepted(sock);
 	}
 	return sock;
@@ -41,7 +41,7 @@ HOOK int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	int sock = REAL(accept4)(fd, addr, len, flags);
 
 	if (sock >= 0) {
-		ss_blocking_renumber(sock);
+		ss_blocking_number_given(sock);
 		ss_enroll_accepted(sock);
 	}
 	return sock;
@@ -53,7 +53,7 @@ HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!ss_enroll_concerns(addr, len))
 		return REAL(connect)(fd, addr, len);
-	ss_blocking_renumber(fd);
+	ss_blocking_number_given(fd);
 	ss_enroll_before_connect(fd, addr);
 	result = REAL(connect)(fd, addr, len);
 	ss_enroll_after_connect(fd, addr, result);

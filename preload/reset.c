@@ -56,8 +56,9 @@ static bool has_unread(int fd)
 {
 	int bytes = 0;
 
-	return ss_key_is_tcp(fd) && !REAL(ioctl)(fd, FIONREAD, &bytes) &&
-	       bytes > 0 && ss_unread(fd) == SS_UNREAD_PSOCK;
+	/* In this order: most sockets are read to the end. */
+	return !REAL(ioctl)(fd, FIONREAD, &bytes) && bytes > 0 &&
+	       ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
 }
 
 static void reset_if_unread(int fd)

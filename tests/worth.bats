@@ -114,6 +114,12 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 8
 }
 
+@test "worth: connect(2) that is asked again goes on" {
+	does polled
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 8
+}
+
 @test "worth: the next connection with this number begins anew" {
 	does reused
 	assert_counter registered -eq 6

@@ -5,6 +5,7 @@ do what makes it worth registering, or not. Every byte is checked; exit status 0
 
 import array
 import ctypes
+import errno
 import functools
 import os
 import signal
@@ -191,6 +192,18 @@ def duplicate():
     os.dup2(client.fileno(), 100)
     client.close()
     exchange(socket.socket(fileno=100), server, 10)
+
+
+def polled():
+    """connect(2), and connect(2) again: is it connected now?"""
+    listener = socket.create_server(('127.0.0.1', 0))
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(listener.getsockname())
+    assert client.connect_ex(listener.getsockname()) in (0, errno.EISCONN)
+    client.setblocking(True)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    exchange(client, listener.accept()[0], 10)
 
 
 def reused():
