@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../bpf/key.h"
 #include "../bpf/permit.h"
+#include "blocking.h"
 #include "enroll.h"
 #include "hooks.h"
 #include "runtime.h"
@@ -80,12 +82,23 @@ static void begin(int fd)
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
 
+/*
+ * In a cgroup the kernel registers from the start, and to learn that takes as long
+ * as registering. With one queue nothing depends on it, but where reads that are
+ * closed end; with two, every read does.
+ */
 bool ss_worth_try(int fd)
 {
-	/* The kernel registers in a cgroup, from the start. */
-	if ((unsigned int)fd >= SS_WORTH_FDS || !turns_needed ||
-	    ss_runtime.control->cgroup_path[0])
+	struct ss_control *c = ss_runtime.control;
+
+	if ((unsigned int)fd >= SS_WORTH_FDS || !turns_needed)
 		return false;
+	if (c->cgroup_path[0]) {
+		if (!(c->flags & SS_MERGED))
+			return false;
+		if (ss_key_is_tcp(fd))
+			ss_blocking_is_tcp(fd);
+	}
 	begin(fd);
 	return true;
 }

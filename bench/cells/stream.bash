@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-# Streams, by a sender that blocks: stream_SIZE_PLACEMENT[_both|_cCONNECTIONS].
+# Streams, by a sender that blocks:
+# stream_SIZE_PLACEMENT[_both|_cCONNECTIONS|_nodelay].
 # Sockets are as they come, with Nagle's algorithm: that is TCP at its best, and
 # the shim leaves small messages to it.
 # shellcheck shell=bash
@@ -23,6 +24,7 @@ if two_cpus; then
 	stream_cell 65536_two_c100 MiB/s quick
 	stream_cell 65536_two_c1000 MiB/s
 	stream_cell 64_two_c100 sends/s
+	stream_cell 64_two_nodelay sends/s
 fi
 
 stream_round() { # CELL SIDE SECONDS RAW
@@ -31,6 +33,7 @@ stream_round() { # CELL SIDE SECONDS RAW
 	IFS=_ read -r _ size where more <<<"$1"
 	case $more in
 	both) more=-b ;;
+	nodelay) more=-N ;;
 	c*) more=-c${more#c} ;;
 	esac
 	[[ $size -ne 64 ]] || metric=rate

@@ -33,6 +33,7 @@ struct load {
 	unsigned int idle;    /* connections beside these that say nothing */
 	unsigned int stalled; /* and that are written to, but never read */
 	bool both_ways;
+	bool no_delay; /* streams, too */
 	enum reader reader;
 	unsigned int spin_usecs;
 	struct sockaddr_storage addr;

@@ -42,6 +42,7 @@ static void usage(FILE *to)
 	      "  -i IDLE      idle connections beside those of busy (0)\n"
 	      "  -S STALLED   connections that busy's server never reads (0)\n"
 	      "  -b           stream both ways\n"
+	      "  -N           stream without Nagle's algorithm\n"
 	      "  -p A,B       CPUs of server and client (where the scheduler "
 	      "likes)\n"
 	      "  -u USECS     readers poll so long before they block (0)\n"
@@ -101,7 +102,7 @@ static void parse(struct plan *p, int argc, char **argv)
 
 	p->workload = find_workload(argv[1]);
 	optind = 2;
-	while ((opt = getopt(argc, argv, "t:s:c:i:S:bp:u:na:e:H:")) != -1) {
+	while ((opt = getopt(argc, argv, "t:s:c:i:S:bNp:u:na:e:H:")) != -1) {
 		switch (opt) {
 		case 't':
 			p->seconds = number(optarg, 0.001, 3600);
@@ -120,6 +121,9 @@ static void parse(struct plan *p, int argc, char **argv)
 			break;
 		case 'b':
 			l->both_ways = true;
+			break;
+		case 'N':
+			l->no_delay = true;
 			break;
 		case 'p':
 			if (sscanf(optarg, "%d,%d", &p->cpu[SERVER],

@@ -89,8 +89,11 @@ static void serve(const struct load *l, int listener)
 {
 	int *fds = allocate(l->conns * sizeof(*fds));
 
-	for (unsigned int i = 0; i < l->conns; i++)
+	for (unsigned int i = 0; i < l->conns; i++) {
 		fds[i] = accept_from(listener);
+		if (l->no_delay)
+			no_delay(fds[i]);
+	}
 	run(l, fds, SERVER);
 }
 
@@ -98,8 +101,11 @@ static void play(const struct load *l)
 {
 	int *fds = allocate(l->conns * sizeof(*fds));
 
-	for (unsigned int i = 0; i < l->conns; i++)
+	for (unsigned int i = 0; i < l->conns; i++) {
 		fds[i] = connect_to(l);
+		if (l->no_delay)
+			no_delay(fds[i]);
+	}
 	ready();
 	run(l, fds, CLIENT);
 }
