@@ -194,7 +194,8 @@ redis_in_cgroup() {
 	ip netns del left
 	echo incr a >&7
 	eventually grep -q 2 "$LOG"
-	assert_counter redirected_messages -ge 4
+	# The first may be sent before its connection is accepted.
+	assert_counter redirected_messages -ge 2
 	echo shutdown nosave >&7 # and with it, its namespace and the veth pair
 	eventually grep -q end "$LOG"
 	exec 7>&-
