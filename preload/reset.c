@@ -52,13 +52,20 @@ static int owners(int fd)
 	return n;
 }
 
-static bool has_unread(int fd)
+/* The cheaper question, where the kernel counts what is in the psock. */
+static bool is_counted_none(int fd)
 {
 	int bytes = 0;
 
-	/* In this order: most sockets are read to the end. */
-	return !REAL(ioctl)(fd, FIONREAD, &bytes) && bytes > 0 &&
-	       ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
+	return ss_runtime.control->flags & SS_COUNTS_PSOCK &&
+	       (REAL(ioctl)(fd, FIONREAD, &bytes) || !bytes);
+}
+
+/* In this order: most sockets are read to the end. */
+static bool has_unread(int fd)
+{
+	return !is_counted_none(fd) && ss_key_is_tcp(fd) &&
+	       ss_unread(fd) == SS_UNREAD_PSOCK;
 }
 
 static void reset_if_unread(int fd)

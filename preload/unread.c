@@ -178,7 +178,7 @@ static void add_by_tcp(int fd, int *bytes)
 {
 	int by_tcp = ss_unread_by_tcp(fd);
 
-	if (by_tcp < 0)
+	if (by_tcp < 0 && !ss_unread_has_error(fd))
 		by_tcp = peek_all(fd);
 	if (by_tcp > 0)
 		*bytes += by_tcp;
@@ -275,6 +275,7 @@ int ss_unread_zerocopy(int fd, void *value, socklen_t *len)
 					value, len);
 	if (REAL(ioctl)(fd, FIONREAD, &bytes))
 		return -1;
+	ss_unread_complete(fd, &bytes);
 	memset(zc + 1, 0, *len - sizeof(*zc));
 	zc->length = 0;
 	zc->recv_skip_hint = (uint32_t)bytes;
