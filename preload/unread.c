@@ -22,6 +22,21 @@
 /* More than the verdict lets wait: a share of the largest SO_RCVBUF by far. */
 #define SS_REDIRECTED_MAX (16 << 20)
 
+/* On this kernel FIONREAD knows nothing of what is in a psock. */
+static bool psocks_are_uncounted(void)
+{
+	return ss_runtime_is_on() &&
+	       !(ss_runtime.control->flags & (SS_MERGED | SS_COUNTS_PSOCK));
+}
+
+/* tcp_recv_urg() takes no error, and a psock that is not empty comes first. */
+static bool is_before_error(int fd)
+{
+	return REAL(recv)(fd, NULL, 1,
+			  MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) < 0 &&
+	       errno == EFAULT;
+}
+
 /* Then even a peek would take it. */
 bool ss_unread_has_error(int fd)
 {
@@ -29,7 +44,8 @@ bool ss_unread_has_error(int fd)
 	int bytes = 0;
 
 	return REAL(poll)(&p, 1, 0) == 1 && p.revents & POLLERR &&
-	       !REAL(ioctl)(fd, FIONREAD, &bytes) && !bytes;
+	       !REAL(ioctl)(fd, FIONREAD, &bytes) && !bytes &&
+	       !(psocks_are_uncounted() && is_before_error(fd));
 }
 
 static enum ss_unread look(int fd)
@@ -225,12 +241,12 @@ void ss_unread_complete(int fd, int *bytes)
 	if (!ss_key_is_tcp(fd))
 		goto out;
 	/* After a reset a socket is not found in the map. */
-	if (ss_unmerge_has_two(fd)) {
+	if (ss_unmerge_has_two(fd))
 		count_both(fd, bytes);
-		goto out;
-	}
+	else if (psocks_are_uncounted())
+		add_redirected(fd, bytes);
 	/* What was there before accept(2) is merged by the first look at it. */
-	if (!*bytes && ss_unread(fd) == SS_UNREAD_TCP)
+	else if (!*bytes && ss_unread(fd) == SS_UNREAD_TCP)
 		add_by_tcp(fd, bytes);
 	else if (!*bytes)
 		REAL(ioctl)(fd, FIONREAD, bytes);
