@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 4
+#define SS_ABI	 5
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -26,13 +26,15 @@
 #define SS_PROG_OWNERS	"sockshunt_owners"  /* filter: counts references */
 #define SS_PROG_SPLICE	"sockshunt_splice"  /* refuses splice(2) */
 #define SS_MAP_MERGED	"merged"
+#define SS_MAP_SHIMMED	"shimmed"
 #define SS_MAP_CONTROL	"control"
 
 /* Of these, a process that registers sockets holds descriptors. */
 enum ss_object_kind {
 	SS_OBJECT_SOCKHASH,
-	SS_OBJECT_MERGED, /* optional: in our own object */
-	SS_OBJECT_OWNERS, /* likewise; a program */
+	SS_OBJECT_MERGED,  /* optional: in our own object */
+	SS_OBJECT_OWNERS,  /* likewise; a program */
+	SS_OBJECT_SHIMMED, /* likewise */
 	SS_OBJECT_CONTROL,
 	SS_NR_OBJECTS,
 };

@@ -21,6 +21,17 @@ struct {
 	__type(value, __u32);
 } rendezvous SEC(".maps");
 
+/*
+ * Sockets of processes with the shim: it registers them, when they are worth it.
+ * Set from user space, for clients and listeners; what these accept inherits it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, __u32);
+} shimmed SEC(".maps");
+
 /* One bit per port, and whether to look: set by the loader. */
 const volatile __u32 all_ports = 1;
 const volatile __u64 port_bits[65536 / 64];
@@ -117,6 +128,13 @@ static __always_inline bool has_early_bytes(struct tcp_sock *tp)
 	return READ(tp, fastopen_rsk);
 }
 
+static __always_inline bool is_shimmed(struct bpf_sock_ops *ops)
+{
+	struct bpf_sock *sk = ops->sk;
+
+	return sk && bpf_sk_storage_get(&shimmed, sk, NULL, 0);
+}
+
 static __always_inline void established(struct bpf_sock_ops *ops,
 					struct ss_key *self,
 					const struct ss_key *client)
@@ -152,10 +170,14 @@ int sockshunt_sockops(struct bpf_sock_ops *ops)
 		meet(&peer);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		if (is_shimmed(ops))
+			break;
 		key_of_ops(&self, ops);
 		established(ops, &self, &self);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		if (is_shimmed(ops)) /* the announcement is forgotten */
+			break;
 		key_of_ops(&self, ops);
 		peer_of(&peer, &self);
 		established(ops, &self, &peer);

@@ -157,11 +157,17 @@ static int enroll(int fd, bool reads)
 	}
 }
 
+static void start(int fd)
+{
+	if (ss_runtime_is_asleep() && ss_key_is_tcp(fd) && ss_runtime_on())
+		ss_options_learn(fd);
+}
+
 void ss_enroll_accepted(int fd)
 {
 	int saved_errno = errno;
 
-	ss_enroll_listening(fd); /* a descriptor that we were started with */
+	start(fd); /* a descriptor that we were started with */
 	if (ss_runtime_is_on() && !ss_worth_try(fd))
 		enroll(fd, true);
 	errno = saved_errno;
@@ -199,12 +205,27 @@ bool ss_enroll_peer_is_in(int fd)
 	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), &peer, &cookie);
 }
 
+/* In a cgroup: the kernel leaves it to us, and what it accepts. */
+static void leave_to_us(int fd)
+{
+	int map = ss_ownfd(SS_OBJECT_SHIMMED);
+	__u32 yes = 1;
+
+	if (!ss_runtime_is_on() || !ss_runtime.control->cgroup_path[0] ||
+	    map < 0 || !ss_worth_may_try(fd))
+		return;
+	if (ss_bpf_map_update(map, &fd, &yes, BPF_ANY) &&
+	    recovered(SS_OBJECT_SHIMMED, map))
+		ss_bpf_map_update(ss_ownfd(SS_OBJECT_SHIMMED), &fd, &yes,
+				  BPF_ANY);
+}
+
 void ss_enroll_listening(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_is_asleep() && ss_key_is_tcp(fd) && ss_runtime_on())
-		ss_options_learn(fd);
+	start(fd);
+	leave_to_us(fd);
 	errno = saved_errno;
 }
 
@@ -287,19 +308,6 @@ static void leave(int fd)
 	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), &key);
 }
 
-void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
-{
-	int saved_errno = errno;
-
-	if (addr->sa_family == AF_UNSPEC) {
-		ss_worth_forget(fd);
-		leave(fd);
-	} else {
-		ss_enroll_listening(fd);
-	}
-	errno = saved_errno;
-}
-
 /* A destination that cannot be on this host is not worth a system call. */
 static bool may_be_local(const struct sockaddr *addr)
 {
@@ -311,6 +319,21 @@ static bool may_be_local(const struct sockaddr *addr)
 	       (ss_is_loopback(ip) || ss_hosts_know(ip) ||
 		!memcmp(ip, any, sizeof(any)) ||
 		!memcmp(ip, any_v4, sizeof(any_v4)));
+}
+
+void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
+{
+	int saved_errno = errno;
+
+	if (addr->sa_family == AF_UNSPEC) {
+		ss_worth_forget(fd);
+		leave(fd);
+	} else {
+		start(fd);
+		if (may_be_local(addr))
+			leave_to_us(fd);
+	}
+	errno = saved_errno;
 }
 
 void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)

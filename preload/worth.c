@@ -82,23 +82,26 @@ static void begin(int fd)
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
 
-/*
- * In a cgroup the kernel registers from the start, and to learn that takes as long
- * as registering. With one queue nothing depends on it, but where reads that are
- * closed end; with two, every read does.
- */
-bool ss_worth_try(int fd)
+bool ss_worth_may_try(int fd)
 {
 	struct ss_control *c = ss_runtime.control;
 
-	if ((unsigned int)fd >= SS_WORTH_FDS || !turns_needed)
+	return (unsigned int)fd < SS_WORTH_FDS && turns_needed &&
+	       (!c->cgroup_path[0] || c->flags & SS_MERGED);
+}
+
+/*
+ * In a cgroup the kernel may have registered it from the start, if it was accepted
+ * from who has no shim; and to learn that takes as long as registering. With one
+ * queue nothing depends on it, but where reads that are closed end; with two,
+ * every read does.
+ */
+bool ss_worth_try(int fd)
+{
+	if (!ss_worth_may_try(fd))
 		return false;
-	if (c->cgroup_path[0]) {
-		if (!(c->flags & SS_MERGED))
-			return false;
-		if (ss_key_is_tcp(fd))
-			ss_blocking_is_tcp(fd);
-	}
+	if (ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
+		ss_blocking_is_tcp(fd);
 	begin(fd);
 	return true;
 }

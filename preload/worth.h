@@ -45,6 +45,9 @@ extern __thread int ss_worth_reading __attribute__((tls_model("initial-exec")));
 /* From the configuration, when the shim starts. */
 void ss_worth_start(void);
 
+/* Whether connections with the number @fd are tried. */
+bool ss_worth_may_try(int fd);
+
 /*
  * The number @fd was given to a connection. False: there is no trial, and it is
  * to be registered at once.

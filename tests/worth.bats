@@ -14,10 +14,13 @@ setup() {
 
 teardown() {
 	end_servers
+	remove_cgroup
 }
 
+WORTH=$ROOT/tests/progs/worth.py
+
 does() { # SCENARIO [NUMBER...]
-	shimmed timeout 60 python3 "$ROOT/tests/progs/worth.py" "$@"
+	shimmed timeout 60 python3 "$WORTH" "$@"
 }
 
 @test "worth: the default is two exchanges" {
@@ -138,6 +141,40 @@ does() { # SCENARIO [NUMBER...]
 	does option ulp
 	assert_counter registered -eq 1
 	assert_counter redirected_messages -eq 0
+}
+
+@test "worth: in a cgroup the kernel leaves it to the shim" {
+	make_cgroup worth
+	configure 'register_after_exchanges = 2' "cgroup_path = $CGROUP"
+	"$SOCKSHUNT" unload
+	"$SOCKSHUNT" load
+	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" exchanges 2
+	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" oneway 64 20000
+	assert_counter registered -eq 0
+	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" exchanges 20
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 30
+	# Not what has no shim, nor what it was handed.
+	in_cgroup python3 "$WORTH" exchanges 1
+	assert_counter registered -eq 4
+	in_cgroup python3 "$WORTH" handed_listener "$SHIM"
+	assert_counter registered -eq 6
+	assert_counter redirected_messages -ge 125
+}
+
+@test "worth: in a cgroup, one end with the shim" {
+	make_cgroup worth
+	configure 'register_after_exchanges = 2' "cgroup_path = $CGROUP"
+	"$SOCKSHUNT" unload
+	"$SOCKSHUNT" load
+	start in_cgroup env LD_PRELOAD="$SHIM" redis-server --port 7000 --save ''
+	wait_for_port 7000
+	in_cgroup redis-cli -p 7000 -r 50 incr x
+	assert_counter redirected_messages -ge 90
+	start in_cgroup redis-server --port 7001 --save ''
+	wait_for_port 7001
+	in_cgroup env LD_PRELOAD="$SHIM" redis-cli -p 7001 -r 50 incr x
+	assert_counter redirected_messages -ge 180
 }
 
 @test "worth: programs see nothing of it: 43 of them, by default" {

@@ -10,6 +10,7 @@ import functools
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -184,6 +185,26 @@ def echo(end):
 def serve():
     signal.alarm(LIMIT_SECS)
     echo(socket.socket(fileno=0))
+
+
+def handed_listener(shim):
+    """By who has no shim: the kernel registers what is accepted, in a cgroup."""
+    listener = socket.create_server(('127.0.0.1', 0))
+    env = dict(os.environ, LD_PRELOAD=shim)
+    child = subprocess.Popen(
+        [sys.executable, __file__, 'accepts', str(listener.fileno())], env=env,
+        pass_fds=[listener.fileno()])
+    client = socket.create_connection(listener.getsockname())
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for i in range(50):
+        client.sendall(pattern(100, i))
+        receive(client, pattern(100, i))
+    client.close()
+    assert not child.wait(), 'the server has failed'
+
+
+def accepts(fd):
+    echo(socket.socket(fileno=int(fd)).accept()[0])
 
 
 def duplicate():

@@ -50,7 +50,8 @@ class World:
         if 'late' in modes:
             self.load('late', 'register_after_exchanges = 1', *lines)
         if 'cgroup' in modes and self.make_cgroup():
-            self.load('cgroup', f'cgroup_path = {self.cgroup}', *lines)
+            self.load('cgroup', f'cgroup_path = {self.cgroup}',
+                      'register_after_exchanges = 0', *lines)
 
     def modes(self):
         return ('tcp',) + tuple(
