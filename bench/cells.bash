@@ -22,18 +22,20 @@ cell() {
 	CELL_QUICK[$1]=${5-}
 }
 
-# Of a peer without the shim, and on one side of a connection that is not worth it:
-# that something is redirected would be the mistake.
-cell_not_redirected() { # NAME [SIDE...]
-	local side
-
-	[[ $# -gt 1 ]] || CELL_REDIRECTED[$1]=no
-	for side in "${@:2}"; do
-		CELL_REDIRECTED[$1 $side]=no
-	done
+# Of a peer without the shim: that something is redirected would be the mistake.
+cell_not_redirected() { # NAME
+	CELL_REDIRECTED[$1]=no
 }
 
-# Whether messages are, in a round: yes, no, maybe.
+# Of connections that are not worth registering: the shim leaves them on TCP, in a
+# cgroup where there is one queue.
+cell_not_worth_it() { # NAME
+	CELL_REDIRECTED[$1 shim]=no
+	CELL_REDIRECTED[$1 spin]=no
+	CELL_REDIRECTED[$1 cgroup]=either
+}
+
+# Whether messages are, in a round: yes, no, maybe, either.
 is_redirected() { # CELL SIDE
 	echo "${CELL_REDIRECTED[$1 $2]-${CELL_REDIRECTED[$1]-yes}}"
 }

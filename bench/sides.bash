@@ -81,8 +81,8 @@ look_at() {
 	LEFT=$((after[1] - before[1]))
 }
 
-# check_redirected SIDE yes|no|maybe: that what was measured is what its name
-# says; a side that is not accelerated redirects nothing anywhere. Maybe: the
+# check_redirected SIDE yes|no|maybe|either: that what was measured is what its
+# name says; a side that is not accelerated redirects nothing anywhere. Maybe: the
 # verdict was asked at least. Else WRONG says what.
 check_redirected() {
 	local side

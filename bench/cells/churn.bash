@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # Connect, 64 B each way, close: the time of a cycle, and so what registration
-# costs, where the kernel does it (cgroup) or everybody's way (naive); the shim
-# registers none of these. churn_PLACEMENT.
+# costs (naive: everybody's way); the shim registers none of these.
+# churn_PLACEMENT.
 # shellcheck shell=bash
 
 cell churn_same us lower "tcp shim cgroup naive unix" quick
 ! two_cpus || cell churn_two us lower "tcp shim cgroup naive unix"
-cell_not_redirected churn_same shim
-cell_not_redirected churn_two shim
+cell_not_worth_it churn_same
+cell_not_worth_it churn_two
 
 churn_round() { # CELL SIDE SECONDS RAW
 	placement "${1#churn_}"

@@ -9,7 +9,7 @@ NGINX_PORT=17400
 cell nginx_keepalive_1k req/s higher "tcp shim cgroup naive" quick
 cell nginx_keepalive_100k req/s higher "tcp shim cgroup naive"
 cell nginx_close_1k req/s higher "tcp shim cgroup naive"
-cell_not_redirected nginx_close_1k shim
+cell_not_worth_it nginx_close_1k
 
 nginx_start() { # SIDE
 	serve_nginx "$1" "$(side_port "$NGINX_PORT" "$1")"

@@ -20,7 +20,7 @@ if two_cpus; then
 	sockperf_cell sockperf_throughput_1472 msg/s higher "tcp shim naive"
 	for cell in sockperf_throughput_64 sockperf_throughput_1472; do
 		cell_may_not_redirect "$cell"
-		cell_not_redirected "$cell" shim
+		cell_not_worth_it "$cell"
 	done
 fi
 

@@ -8,7 +8,7 @@
 stream_cell() { # NAME UNIT [quick]
 	cell "stream_$1" "$2" higher "tcp shim cgroup naive unix" "${@:3}"
 	cell_may_not_redirect "stream_$1"
-	[[ ${1%%_*} -ge 32768 ]] || cell_not_redirected "stream_$1" shim
+	[[ ${1%%_*} -ge 32768 ]] || cell_not_worth_it "stream_$1"
 }
 
 stream_cell 64_same sends/s
