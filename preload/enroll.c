@@ -14,6 +14,7 @@
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
+#include "owners.h"
 #include "ownfd.h"
 #include "runtime.h"
 #include "worth.h"
@@ -94,46 +95,51 @@ static void tell_full(void)
 			    "TCP until others close (sockhash_max_entries)");
 }
 
+enum result {
+	NOT_YET,
+	NEVER, /* it is a TCP socket for good */
+	ENTERED,
+};
+
 /*
- * Returns 0 if there is nothing left to try for this socket. Not for what it
- * @reads: its own sends may be redirected, but it gets nothing but TCP's bytes,
- * and they stay in TCP's queue.
+ * Not for what it @reads: its own sends may be redirected, but it gets nothing but
+ * TCP's bytes, and they stay in TCP's queue.
  */
-static int enroll(int fd, bool reads)
+static enum result enroll(int fd, bool reads)
 {
 	struct ss_key key;
 
 	if (!ss_runtime.conf.register_user_space_sockets ||
 	    !ss_may(SS_DUTY_BPF))
-		return 0;
+		return NEVER;
 	if (ss_key_of_socket(fd, inode(), &key)) {
 		if (errno != ENOTCONN)
-			return 0; /* not TCP, not ours to count */
+			return NEVER; /* not TCP, not ours to count */
 		COUNT(unregistered_not_established);
-		return -1;
+		return NOT_YET;
 	}
 	if (!ss_conf_in_scope(&ss_runtime.conf, key.local_port,
 			      key.remote_port)) {
 		COUNT(unregistered_out_of_scope);
-		return 0;
+		return NEVER;
 	}
 	if (!is_local(&key)) {
 		COUNT(unregistered_remote);
-		return 0;
+		return NEVER;
 	}
 	if (ss_options_keep_tcp(fd)) {
 		COUNT(unregistered_options);
-		return 0;
+		return NEVER;
 	}
 	if (ss_runtime.control->state != SS_STATE_ON)
-		return 0;
+		return NEVER;
 	if (!enter(&key, fd)) {
 		ss_blocking_is_tcp(fd);
 		ss_busypoll_mark(fd);
 		if (reads)
 			merge(&key, fd);
 		COUNT(registered);
-		return 0;
+		return ENTERED;
 	}
 	switch (errno) {
 	case EBUSY: /* by sock_ops, mostly: then it is counted there */
@@ -143,17 +149,17 @@ static int enroll(int fd, bool reads)
 		if (ss_runtime.control->flags & SS_MERGED)
 			ss_key_merge_early(fd);
 		COUNT(unregistered_busy);
-		return 0;
+		return ENTERED;
 	case E2BIG:
 		COUNT(unregistered_full);
 		tell_full();
-		return 0;
+		return NEVER;
 	case EOPNOTSUPP:
 		COUNT(unregistered_not_established);
-		return -1;
+		return NOT_YET;
 	default:
 		COUNT(unregistered_other);
-		return 0;
+		return NEVER;
 	}
 }
 
@@ -173,24 +179,20 @@ void ss_enroll_accepted(int fd)
 	errno = saved_errno;
 }
 
-void ss_enroll(int fd)
+bool ss_enroll_sender(int fd)
 {
-	if (ss_runtime_on_for(fd))
-		enroll(fd, true);
+	return enroll(fd, false) == ENTERED;
 }
 
-void ss_enroll_sender(int fd)
-{
-	if (ss_runtime_on_for(fd))
-		enroll(fd, false);
-}
-
-void ss_enroll_reads(int fd)
+bool ss_enroll_reads(int fd)
 {
 	struct ss_key key;
 
+	if (ss_owners(fd) != 1)
+		return false;
 	if (ss_enroll_is_registered(fd, &key) && !ss_options_keep_tcp(fd))
 		merge(&key, fd);
+	return true;
 }
 
 bool ss_enroll_peer_is_in(int fd)
@@ -346,7 +348,7 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	    ss_runtime_is_on() && may_be_local(addr)) {
 		/* Over loopback even EINPROGRESS is usually established. */
 		if (!ss_worth_try(fd))
-			more = enroll(fd, true) < 0;
+			more = enroll(fd, true) == NOT_YET;
 		ss_fdbits_set(&pending, fd, more);
 	}
 	errno = saved_errno;
@@ -357,7 +359,7 @@ void ss_enroll_pending(int fd)
 	int saved_errno = errno;
 
 	if (ss_worth_is_open(fd) ||
-	    (ss_runtime_is_on() && enroll(fd, true) == 0))
+	    (ss_runtime_is_on() && enroll(fd, true) != NOT_YET))
 		ss_fdbits_set(&pending, fd, false);
 	errno = saved_errno;
 }

@@ -31,16 +31,16 @@ bool ss_enroll_is_pending(int fd);
 void ss_enroll_pending(int fd);
 
 /*
- * These may change errno. The connection @fd, of which this thread is about to
- * read, and no other one is reading, is worth registering...
+ * These may change errno. The connection @fd is worth registering: for what it
+ * sends, at any time. False: it stays on TCP.
  */
-void ss_enroll(int fd);
+bool ss_enroll_sender(int fd);
 
-/* ...or only for what it sends, at any time... */
-void ss_enroll_sender(int fd);
-
-/* ...and then, as the first, for what it reads. */
-void ss_enroll_reads(int fd);
+/*
+ * Then for what it reads, if nobody else holds it: who waits in a read that began
+ * before ss_enroll_sender() would not see what is redirected. False: somebody does.
+ */
+bool ss_enroll_reads(int fd);
 
 /* Whether the peer of @fd is registered. */
 bool ss_enroll_peer_is_in(int fd);

@@ -69,17 +69,14 @@ static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)
 /* False: the read ends at once, with errno. */
 static inline bool may_begin(int fd, int flags)
 {
-	if (ss_emptyread_is_vain(fd, flags) ||
-	    !ss_busypoll_before_read(fd, flags))
-		return false;
-	ss_worth_before_read(fd, flags);
-	return true;
+	return !ss_emptyread_is_vain(fd, flags) &&
+	       ss_busypoll_before_read(fd, flags);
 }
 
 /* @n, what the original has returned. */
 static inline ssize_t after_read(int fd, int flags, ssize_t n)
 {
-	ss_worth_after_read(fd, n);
+	ss_worth_after_read(fd, flags, n);
 	return ss_emptyread_after(fd, flags, ss_busypoll_after_read(n));
 }
 
@@ -132,9 +129,8 @@ static ssize_t recvmsg_oddly(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t n;
 
-	ss_worth_before_read(fd, flags);
 	n = ss_oddread(fd, msg, flags);
-	ss_worth_after_read(fd, n);
+	ss_worth_after_read(fd, flags, n);
 	return n;
 }
 
@@ -165,9 +161,8 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	int n, more;
 
 	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd)) {
-		ss_worth_before_read(fd, flags);
 		n = ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
-		ss_worth_after_read(fd, n);
+		ss_worth_after_read(fd, flags, n);
 		return n;
 	}
 	if (!may_begin(fd, flags))
@@ -367,9 +362,8 @@ HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		n = REAL(splice)(in, in_at, out, out_at, len, flags);
 		return n ? ss_oddsend_after(out, n, 0) : 0;
 	}
-	ss_worth_before_read(in, 0);
 	n = ss_splice(in, out, len, flags);
-	ss_worth_after_read(in, n);
+	ss_worth_after_read(in, 0, n);
 	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 

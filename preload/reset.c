@@ -16,41 +16,12 @@
 #include "../bpf/abi.h"
 #include "../bpf/key.h"
 #include "../bpf/permit.h"
+#include "blocking.h"
 #include "hooks.h"
-#include "ownfd.h"
+#include "owners.h"
 #include "runtime.h"
 #include "unread.h"
-
-#ifndef SO_ATTACH_BPF
-#define SO_ATTACH_BPF 50
-#endif
-
-static int ask(const int pair[2], int fd)
-{
-	int program = ss_ownfd(SS_OBJECT_OWNERS);
-	char message[SS_OWNERS_MANY] = { 0 };
-
-	memcpy(message, &fd, sizeof(fd));
-	if (REAL(setsockopt)(pair[1], SOL_SOCKET, SO_ATTACH_BPF, &program,
-			     sizeof(program)) ||
-	    REAL(send)(pair[0], message, sizeof(message), 0) < 0)
-		return SS_OWNERS_MANY;
-	return (int)REAL(recv)(pair[1], message, sizeof(message), 0);
-}
-
-/* See bpf/owners.bpf.h. */
-static int owners(int fd)
-{
-	int pair[2], n;
-
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-		       pair))
-		return SS_OWNERS_MANY;
-	n = ask(pair, fd);
-	REAL(close)(pair[0]);
-	REAL(close)(pair[1]);
-	return n;
-}
+#include "worth.h"
 
 /* The cheaper question, where the kernel counts what is in the psock. */
 static bool is_counted_none(int fd)
@@ -61,10 +32,15 @@ static bool is_counted_none(int fd)
 	       (REAL(ioctl)(fd, FIONREAD, &bytes) || !bytes);
 }
 
-/* In this order: most sockets are read to the end. */
 static bool has_unread(int fd)
 {
-	return !is_counted_none(fd) && ss_key_is_tcp(fd) &&
+	bool connection = ss_worth_is_open(fd) ||
+			  ss_blocking_generation(fd) & SS_GENERATION_TCP;
+
+	/* Most are read to the end; what else is closed is not asked that. */
+	if (connection && is_counted_none(fd))
+		return false;
+	return ss_key_is_tcp(fd) && !is_counted_none(fd) &&
 	       ss_unread(fd) == SS_UNREAD_PSOCK;
 }
 
@@ -73,7 +49,7 @@ static void reset_if_unread(int fd)
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
 	/* Once more: who held it as well may have read and closed meanwhile. */
-	if (!has_unread(fd) || owners(fd) != 1 || !has_unread(fd))
+	if (!has_unread(fd) || ss_owners(fd) != 1 || !has_unread(fd))
 		return;
 	REAL(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,20 +14,16 @@
 #include "blocking.h"
 #include "enroll.h"
 #include "hooks.h"
+#include "options.h"
+#include "owners.h"
 #include "runtime.h"
 
 struct ss_worth ss_worth[SS_WORTH_FDS];
-__thread int ss_worth_reading __attribute__((tls_model("initial-exec"))) = -1;
-/* That read takes nothing from the stream. */
-static __thread bool peeks __attribute__((tls_model("initial-exec")));
 
-/* Who is in a read counts itself first and looks at the state then; who enters the
- * socket does it the other way round. */
 enum {
 	DECIDED,
 	ON_TRIAL,
 	SENDS, /* entered for sending: its reads are TCP's */
-	ENTERING,
 };
 
 enum {
@@ -52,7 +48,7 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* A reader that is always behind never leaves nothing: then the next one will do. */
 #define MOST_VAIN 16
 
-#define NOT_PLAIN (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
+#define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
 
 void ss_worth_start(void)
 {
@@ -61,14 +57,7 @@ void ss_worth_start(void)
 		turns_needed = 2 * ss_runtime.conf.register_after_exchanges;
 }
 
-/* One thread decides. */
-static bool moves(struct ss_worth *w, unsigned char from, unsigned char to)
-{
-	return __atomic_compare_exchange_n(&w->state, &from, to, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
-static void begin(int fd)
+static void begin(int fd, bool foreign)
 {
 	struct ss_worth *w = &ss_worth[fd];
 
@@ -76,9 +65,9 @@ static void begin(int fd)
 	w->last = NOTHING;
 	w->turns = 0;
 	w->large = 0;
+	w->foreign = foreign;
 	w->vain = 0;
 	w->reads = 0;
-	w->readers = 0;
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
 
@@ -87,6 +76,7 @@ bool ss_worth_may_try(int fd)
 	struct ss_control *c = ss_runtime.control;
 
 	return (unsigned int)fd < SS_WORTH_FDS && turns_needed &&
+	       ss_owners_can_tell() &&
 	       (!c->cgroup_path[0] || c->flags & SS_MERGED);
 }
 
@@ -102,7 +92,7 @@ bool ss_worth_try(int fd)
 		return false;
 	if (ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
 		ss_blocking_is_tcp(fd);
-	begin(fd);
+	begin(fd, false);
 	return true;
 }
 
@@ -117,39 +107,47 @@ void ss_worth_copy(int from, int to)
 {
 	if (ss_worth_is_open(from) && (unsigned int)to < SS_WORTH_FDS &&
 	    ss_runtime_owns_memory())
-		begin(to);
+		begin(to, ss_worth[from].foreign);
 }
 
 /* Where inetd(8) and its kin, and systemd(1), put the connection. */
 void ss_worth_inherit(void)
 {
 	static const int fds[] = { STDIN_FILENO, 3 };
+	int saved_errno = errno;
 	struct stat st;
 
 	/* Not a system call that a seccomp filter might not know yet. */
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (!fstat(fds[i], &st) && S_ISSOCK(st.st_mode))
-			begin(fds[i]);
+			begin(fds[i], true);
 	}
+	errno = saved_errno;
+}
+
+static void receive(int fd)
+{
+	if ((unsigned int)fd < SS_WORTH_FDS && ss_key_is_tcp(fd) &&
+	    (ss_runtime_is_asleep() || ss_worth_try(fd)))
+		begin(fd, true);
 }
 
 void ss_worth_received(const struct msghdr *msg)
 {
 	struct msghdr *m = (struct msghdr *)msg;
+	int saved_errno = errno, fd;
 	struct cmsghdr *c;
-	int fd;
 
-	if (!ss_runtime_is_on() || !turns_needed)
-		return;
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= c->cmsg_len;
 		     at += sizeof(fd)) {
 			memcpy(&fd, (char *)c + at, sizeof(fd));
-			ss_worth_try(fd);
+			receive(fd);
 		}
 	}
+	errno = saved_errno;
 }
 
 static void note(struct ss_worth *w, unsigned char what)
@@ -165,9 +163,11 @@ static bool is_time_to_look(unsigned int reads)
 	       (!(reads & (reads - 1)) || reads % MOST_BETWEEN == 0);
 }
 
-static bool is_worth_it(struct ss_worth *w, int fd)
+/* By what came, and not each time that nothing did. */
+static bool is_worth_it(struct ss_worth *w, int fd, bool read)
 {
-	if (is_time_to_look(w->reads) && ss_enroll_peer_is_in(fd))
+	if (w->turns < turns_needed && read && is_time_to_look(w->reads) &&
+	    ss_enroll_peer_is_in(fd))
 		w->turns = 255;
 	return w->turns >= turns_needed;
 }
@@ -177,97 +177,89 @@ static bool has_left_nothing(struct ss_worth *w, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLRDHUP };
 
-	if (!ss_may(SS_DUTY_READ) || REAL(poll)(&p, 1, 0) < 0 ||
-	    p.revents & ~POLLIN)
+	if (REAL(poll)(&p, 1, 0) < 0 || p.revents & ~POLLIN)
 		return false;
-	return !p.revents || ++w->vain >= MOST_VAIN;
+	return !p.revents || w->vain >= MOST_VAIN;
 }
 
+/* One thread does it, and by what it holds now: the number may be another's. */
 static void enter(struct ss_worth *w, int fd, unsigned char state)
 {
-	if (!moves(w, state, ENTERING))
+	unsigned char next = DECIDED;
+
+	if (!__atomic_compare_exchange_n(&w->state, &state, DECIDED, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		return;
-	if (__atomic_load_n(&w->readers, __ATOMIC_SEQ_CST)) {
-		moves(w, ENTERING, state);
+	if (w->foreign)
+		ss_options_learn(fd);
+	if (state == ON_TRIAL && !ss_enroll_sender(fd))
 		return;
-	}
-	if (state == SENDS)
-		ss_enroll_reads(fd);
-	else
-		ss_enroll(fd);
-	moves(w, ENTERING, DECIDED);
+	if (!ss_enroll_reads(fd))
+		next = SENDS;
+	__atomic_store_n(&w->state, next, __ATOMIC_RELAXED);
 }
 
-/* It takes some system calls, and may be another process's memory by now. */
-#define MOST_YIELDS 10000
-
-static void wait_for_entering(struct ss_worth *w)
+/* A handler might not come back here; and what was read must not be lost to who is
+ * cancelled only now. */
+static void decide(struct ss_worth *w, int fd, unsigned char state)
 {
-	for (int i = 0; i < MOST_YIELDS; i++) {
-		if (__atomic_load_n(&w->state, __ATOMIC_SEQ_CST) != ENTERING ||
-		    !ss_may(SS_DUTY_YIELD))
-			return;
-		sched_yield();
-	}
+	sigset_t all, old;
+	int cancel;
+
+	w->vain++;
+	/* Somebody else holds it, it seems: less and less often, then. */
+	if (w->vain > MOST_VAIN && w->vain & (w->vain - 1))
+		return;
+	if (!ss_runtime_on_for(fd) || !ss_owners_can_tell())
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	if (has_left_nothing(w, fd))
+		enter(w, fd, state);
+	pthread_setcancelstate(cancel, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-void ss_worth_before_read_slowly(int fd, int flags)
+void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 {
 	struct ss_worth *w = &ss_worth[fd];
+	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
 	int saved_errno = errno;
 
 	if (flags & MSG_OOB)
-		ss_worth_never(fd);
-	__atomic_fetch_add(&w->readers, 1, __ATOMIC_SEQ_CST);
-	/* A handler must not wait for the thread that it interrupts. */
-	if (ss_worth_reading != fd)
-		wait_for_entering(w);
-	ss_worth_reading = fd;
-	peeks = flags & NOT_PLAIN;
-	errno = saved_errno;
-}
-
-/* What was read must not be lost to who is cancelled only now. */
-static void decide(struct ss_worth *w, int fd)
-{
-	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
-	int cancel;
-
-	if (state != SENDS && state != ON_TRIAL)
+		ss_worth_forget(fd);
+	if (flags & (MSG_OOB | NOT_PLAIN) ||
+	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	if ((state == SENDS || is_worth_it(w, fd)) && has_left_nothing(w, fd))
-		enter(w, fd, state);
-	pthread_setcancelstate(cancel, NULL);
-}
-
-void ss_worth_after_read_slowly(int fd, ssize_t n)
-{
-	struct ss_worth *w = &ss_worth[fd];
-	int saved_errno = errno;
-
-	__atomic_fetch_sub(&w->readers, 1, __ATOMIC_SEQ_CST);
-	if (n > 0 && !peeks) {
+	if (n > 0) {
 		note(w, READ);
 		w->reads++;
 	}
-	if (!peeks && (n > 0 || (n < 0 && errno == EAGAIN)))
-		decide(w, fd);
-	ss_worth_reading = -1;
+	if (state == SENDS || is_worth_it(w, fd, n > 0))
+		decide(w, fd, state);
 	errno = saved_errno;
 }
 
 void ss_worth_after_write_slowly(int fd, ssize_t n)
 {
 	struct ss_worth *w = &ss_worth[fd];
+	unsigned char state = ON_TRIAL;
 	int saved_errno = errno;
 
 	if (n <= 0)
 		return;
 	note(w, WRITE);
-	if (n < LARGE_BYTES || ++w->large < LARGE_MESSAGES)
+	if (n < LARGE_BYTES || w->large >= LARGE_MESSAGES ||
+	    ++w->large < LARGE_MESSAGES || !ss_runtime_on_for(fd) ||
+	    !ss_owners_can_tell())
 		return;
-	if (moves(w, ON_TRIAL, SENDS))
-		ss_enroll_sender(fd);
+	if (__atomic_compare_exchange_n(&w->state, &state, DECIDED, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+		if (w->foreign)
+			ss_options_learn(fd);
+		if (ss_enroll_sender(fd))
+			__atomic_store_n(&w->state, SENDS, __ATOMIC_RELAXED);
+	}
 	errno = saved_errno;
 }

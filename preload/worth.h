@@ -11,10 +11,12 @@
  *  - has written large messages, or
  *  - is told by the sockhash that its peer has been found worth it.
  *
- * A read that waits inside TCP never sees what is redirected; and unread bytes
- * that are moved to the other queue are an event once more. So a socket is entered
- * for receiving at the end of a read that has left nothing behind, while there is
- * no other; for sending at any time.
+ * A read that waits inside TCP never sees what is redirected. So the socket is
+ * entered for sending first, which no read minds and after which none waits so;
+ * and for receiving only if then nobody else holds it: no other process, no
+ * duplicate, no other thread inside a call. Unread bytes that are moved to the
+ * other queue are an event once more: it is done at the end of a read that has left
+ * nothing behind.
  *
  * By descriptor number, atomic. What other calls than libc's do is not seen: such
  * connections stay on TCP.
@@ -28,19 +30,15 @@
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
 struct ss_worth {
-	unsigned char state; /* worth.c; 0: not on trial, or no longer */
-	unsigned char last;  /* what was done last: read or write */
-	unsigned char turns; /* from one to the other */
-	unsigned char large; /* messages written */
-	unsigned char vain;  /* times it was worth it, but not the moment */
+	unsigned char state;   /* worth.c; 0: not on trial, or no longer */
+	unsigned char last;    /* what was done last: read or write */
+	unsigned char turns;   /* from one to the other */
+	unsigned char large;   /* messages written */
+	unsigned char foreign; /* it was another process's first */
+	unsigned short vain;   /* times it was worth it, but not the moment */
 	unsigned short reads;
-	unsigned short readers; /* threads that are in one */
 };
 extern struct ss_worth ss_worth[SS_WORTH_FDS];
-
-/* Of this thread: the descriptor on trial that it is reading; -1: none. A read that
- * is left otherwise than by its end leaves it, and its number on TCP. */
-extern __thread int ss_worth_reading __attribute__((tls_model("initial-exec")));
 
 /* From the configuration, when the shim starts. */
 void ss_worth_start(void);
@@ -54,16 +52,17 @@ bool ss_worth_may_try(int fd);
  */
 bool ss_worth_try(int fd);
 
-/* The number @fd is closed, or given to a new descriptor. */
+/* The number @fd is closed, or given to a new descriptor; or its connection needs
+ * what only TCP has. */
 void ss_worth_forget(int fd);
 
 /* @to is a duplicate of @from. */
 void ss_worth_copy(int from, int to);
 
-/* What a program was started with may be a connection. */
+/* What a program was started with may be a connection. Keeps errno. */
 void ss_worth_inherit(void);
 
-/* recvmsg(2) has returned @msg, perhaps with descriptors. */
+/* recvmsg(2) has returned @msg, perhaps with descriptors. Keeps errno. */
 void ss_worth_received(const struct msghdr *msg);
 
 static inline bool ss_worth_is_open(int fd)
@@ -72,23 +71,13 @@ static inline bool ss_worth_is_open(int fd)
 	       __atomic_load_n(&ss_worth[fd].state, __ATOMIC_RELAXED);
 }
 
-/* The connection @fd needs what only TCP has. */
-#define ss_worth_never(fd) ss_worth_forget(fd)
-
-/* Around each read of @fd with @flags, and after each write, which have
- * returned @n (of recvmmsg(2): not bytes). They keep errno. */
-void ss_worth_before_read_slowly(int fd, int flags);
-static inline void ss_worth_before_read(int fd, int flags)
+/* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
+ * write. They keep errno. */
+void ss_worth_after_read_slowly(int fd, int flags, ssize_t n);
+static inline void ss_worth_after_read(int fd, int flags, ssize_t n)
 {
 	if (__builtin_expect(ss_worth_is_open(fd), 0))
-		ss_worth_before_read_slowly(fd, flags);
-}
-
-void ss_worth_after_read_slowly(int fd, ssize_t n);
-static inline void ss_worth_after_read(int fd, ssize_t n)
-{
-	if (__builtin_expect(ss_worth_reading == fd, 0) && fd >= 0)
-		ss_worth_after_read_slowly(fd, n);
+		ss_worth_after_read_slowly(fd, flags, n);
 }
 
 void ss_worth_after_write_slowly(int fd, ssize_t n);

@@ -93,6 +93,22 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 10
 }
 
+@test "worth: two processes wait in a read of one connection" {
+	does pool fork
+	[[ $(entries) -eq 0 ]]
+}
+
+@test "worth: two threads do so, by numbers of their own" {
+	does pool dup
+}
+
+@test "worth: what another process has asked for is honoured" {
+	does set_before timestamp
+	does set_before zerocopy
+	assert_counter unregistered_options -ge 2
+	assert_counter redirected_messages -eq 0
+}
+
 @test "worth: a child of fork(2) goes on with the connection" {
 	does handed_over fork
 	assert_counter registered -eq 2

@@ -93,8 +93,8 @@ def large_beside(wait_for_answer):
         sender.join()
     exchange_back(server)
     waiter()
-    # From now on reads begin anew.
-    exchange(client, server, 10)
+    # From now on reads begin anew, and nobody else holds it.
+    exchange(client, server, 40)
 
 
 def exchange_back(server):
@@ -247,6 +247,56 @@ def readers():
     first.join()
     second.join()
     exchange(client, server, 10)
+
+
+def pool(way):
+    """Workers that wait in a read of one connection, by a process or a number of
+    their own: when one ends, the other gets what comes."""
+    client, server = connection()
+    other = socket.socket(fileno=os.dup(server.fileno()))
+    if way == 'fork':
+        child = os.fork()
+        if not child:
+            signal.alarm(LIMIT_SECS)
+            client.close()
+            answer(server, 1000)
+            os._exit(0)
+        workers = [run(answer, server, 6)]
+    else:
+        workers = [run(answer, server, 6), run(answer, other, 1000)]
+    for i in range(40):
+        client.sendall(pattern(100, i))
+        receive(client, pattern(100, i))
+    client.close()
+    for worker in workers:
+        worker.join()
+    if way == 'fork':
+        assert os.waitpid(child, 0)[1] == 0, 'the other worker has failed'
+
+
+def answer(end, most):
+    for _ in range(most):
+        data = end.recv(100)
+        if not data:
+            return
+        end.sendall(data)
+
+
+def set_before(name):
+    """What only TCP has, asked for by another process."""
+    client, server = connection()
+    number = {'timestamp': 29, 'zerocopy': 60}[name]
+    server.setsockopt(socket.SOL_SOCKET, number, 1)
+    child = os.fork()
+    if not child:
+        os.dup2(server.fileno(), 0, inheritable=True)
+        os.execv(sys.executable, [sys.executable, __file__, 'serve'])
+    server.close()
+    for i in range(20):
+        client.sendall(pattern(100, i))
+        receive(client, pattern(100, i))
+    client.close()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def option(name):
