@@ -128,14 +128,20 @@ in_cgroup() {
 	bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP" "$@"
 }
 
-remove_cgroup() {
-	[[ -n ${CGROUP-} ]] || return 0
+# Once is not enough: what ends while the list is read makes others be skipped.
+empty_cgroup() {
 	local pid
+
 	while read -r pid; do
 		# 0: a process outside our process namespace, not ours.
 		[[ $pid -eq 0 ]] || kill -9 "$pid" 2>/dev/null || true
 	done <"$CGROUP/cgroup.procs"
-	eventually rmdir "$CGROUP"
+	rmdir "$CGROUP"
+}
+
+remove_cgroup() {
+	[[ -n ${CGROUP-} ]] || return 0
+	eventually empty_cgroup || return
 	CGROUP=
 }
 
