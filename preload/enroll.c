@@ -213,8 +213,8 @@ static void leave_to_us(int fd)
 	int map = ss_ownfd(SS_OBJECT_SHIMMED);
 	__u32 yes = 1;
 
-	if (!ss_runtime_is_on() || !ss_runtime.control->cgroup_path[0] ||
-	    map < 0 || !ss_worth_may_try(fd))
+	if (!ss_runtime.control->cgroup_path[0] || map < 0 ||
+	    !ss_worth_may_try(fd))
 		return;
 	if (ss_bpf_map_update(map, &fd, &yes, BPF_ANY) &&
 	    recovered(SS_OBJECT_SHIMMED, map))
@@ -227,7 +227,8 @@ void ss_enroll_listening(int fd)
 	int saved_errno = errno;
 
 	start(fd);
-	leave_to_us(fd);
+	if (ss_runtime_is_on())
+		leave_to_us(fd);
 	errno = saved_errno;
 }
 
@@ -332,7 +333,7 @@ void ss_enroll_before_connect(int fd, const struct sockaddr *addr)
 		leave(fd);
 	} else {
 		start(fd);
-		if (may_be_local(addr))
+		if (ss_runtime_is_on() && may_be_local(addr))
 			leave_to_us(fd);
 	}
 	errno = saved_errno;

@@ -193,6 +193,15 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 180
 }
 
+@test "worth: addresses elsewhere, of UDP first of all, and where nothing is loaded" {
+	does elsewhere
+	SOCKSHUNT_DISABLE=1 does elsewhere
+	"$SOCKSHUNT" unload
+	# Nobody who could load it.
+	LD_PRELOAD=$SHIM SOCKSHUNT_LOG=off timeout 60 setpriv \
+		--bounding-set=-all --inh-caps=-all python3 "$WORTH" elsewhere
+}
+
 @test "worth: programs see nothing of it: 43 of them, by default" {
 	local name
 

@@ -69,6 +69,15 @@ def exchanges(times):
     exchange(*connection(), int(times))
 
 
+def elsewhere():
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        for address in ('192.0.2.1', '2001:db8::1'):
+            family = socket.AF_INET6 if ':' in address else socket.AF_INET
+            with socket.socket(family, kind) as end:
+                end.setblocking(False)
+                assert end.connect_ex((address, 53))
+
+
 def oneway(size, times):
     client, server = connection()
     size, times = int(size), int(times)
