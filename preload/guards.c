@@ -127,9 +127,8 @@ ssize_t ss_recvmsg(int fd, struct msghdr *msg, int flags)
 
 static ssize_t recvmsg_oddly(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t n;
+	ssize_t n = ss_oddread(fd, msg, flags);
 
-	n = ss_oddread(fd, msg, flags);
 	ss_worth_after_read(fd, flags, n);
 	return n;
 }

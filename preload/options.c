@@ -118,7 +118,6 @@ static bool has(int fd, int i)
 
 	if (options[i].name == TCP_ULP)
 		return has_ulp(fd);
-
 	return !REAL(getsockopt)(fd, options[i].level, options[i].name, &number,
 				 &len) &&
 	       len == sizeof(number) && switches_on(i, &number, len);

@@ -11,7 +11,7 @@
 #include "hooks.h"
 #include "runtime.h"
 
-int ss_ownfds[SS_NR_OBJECTS] = { -1, -1, -1, -1, -1 };
+int ss_ownfds[SS_NR_OBJECTS] = { [0 ... SS_NR_OBJECTS - 1] = -1 };
 
 /*
  * High enough to be out of the way, low enough that neither select(2)'s set

@@ -127,7 +127,8 @@ static bool use_private(int fds[SS_NR_OBJECTS])
 /* A private map of the program that executed us is at its usual numbers. */
 static bool use_inherited(void)
 {
-	int fds[SS_NR_OBJECTS] = { -1, -1, -1, -1, -1 }, base = ss_ownfd_base();
+	int fds[SS_NR_OBJECTS] = { [0 ... SS_NR_OBJECTS - 1] = -1 };
+	int base = ss_ownfd_base();
 
 	if (getauxval(AT_SECURE))
 		return false; /* who executed us is not to be trusted */

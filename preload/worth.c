@@ -86,14 +86,19 @@ bool ss_worth_may_try(int fd)
  * queue nothing depends on it, but where reads that are closed end; with two,
  * every read does.
  */
-bool ss_worth_try(int fd)
+static bool try(int fd, bool foreign)
 {
 	if (!ss_worth_may_try(fd))
 		return false;
 	if (ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
 		ss_blocking_is_tcp(fd);
-	begin(fd, false);
+	begin(fd, foreign);
 	return true;
+}
+
+bool ss_worth_try(int fd)
+{
+	return try(fd, false);
 }
 
 void ss_worth_forget(int fd)
@@ -127,9 +132,12 @@ void ss_worth_inherit(void)
 
 static void receive(int fd)
 {
-	if ((unsigned int)fd < SS_WORTH_FDS && ss_key_is_tcp(fd) &&
-	    (ss_runtime_is_asleep() || ss_worth_try(fd)))
+	if ((unsigned int)fd >= SS_WORTH_FDS || !ss_key_is_tcp(fd))
+		return;
+	if (ss_runtime_is_asleep())
 		begin(fd, true);
+	else
+		try(fd, true);
 }
 
 void ss_worth_received(const struct msghdr *msg)
@@ -182,10 +190,11 @@ static bool has_left_nothing(struct ss_worth *w, int fd)
 	return !p.revents || w->vain >= MOST_VAIN;
 }
 
-/* One thread does it, and by what it holds now: the number may be another's. */
-static void enter(struct ss_worth *w, int fd, unsigned char state)
+/* From @state on, in which it was seen: one thread does it. For what it @reads, too,
+ * if that may be. */
+static void enter(struct ss_worth *w, int fd, unsigned char state, bool reads)
 {
-	unsigned char next = DECIDED;
+	unsigned char next = SENDS;
 
 	if (!__atomic_compare_exchange_n(&w->state, &state, DECIDED, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
@@ -194,8 +203,8 @@ static void enter(struct ss_worth *w, int fd, unsigned char state)
 		ss_options_learn(fd);
 	if (state == ON_TRIAL && !ss_enroll_sender(fd))
 		return;
-	if (!ss_enroll_reads(fd))
-		next = SENDS;
+	if (reads && ss_enroll_reads(fd))
+		next = DECIDED;
 	__atomic_store_n(&w->state, next, __ATOMIC_RELAXED);
 }
 
@@ -216,7 +225,7 @@ static void decide(struct ss_worth *w, int fd, unsigned char state)
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (has_left_nothing(w, fd))
-		enter(w, fd, state);
+		enter(w, fd, state, true);
 	pthread_setcancelstate(cancel, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -229,7 +238,7 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 
 	if (flags & MSG_OOB)
 		ss_worth_forget(fd);
-	if (flags & (MSG_OOB | NOT_PLAIN) ||
+	if (state == DECIDED || flags & (MSG_OOB | NOT_PLAIN) ||
 	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;
 	if (n > 0) {
@@ -244,7 +253,6 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 void ss_worth_after_write_slowly(int fd, ssize_t n)
 {
 	struct ss_worth *w = &ss_worth[fd];
-	unsigned char state = ON_TRIAL;
 	int saved_errno = errno;
 
 	if (n <= 0)
@@ -254,12 +262,6 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 	    ++w->large < LARGE_MESSAGES || !ss_runtime_on_for(fd) ||
 	    !ss_owners_can_tell())
 		return;
-	if (__atomic_compare_exchange_n(&w->state, &state, DECIDED, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-		if (w->foreign)
-			ss_options_learn(fd);
-		if (ss_enroll_sender(fd))
-			__atomic_store_n(&w->state, SENDS, __ATOMIC_RELAXED);
-	}
+	enter(w, fd, ON_TRIAL, false);
 	errno = saved_errno;
 }

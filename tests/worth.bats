@@ -19,6 +19,14 @@ teardown() {
 
 WORTH=$ROOT/tests/progs/worth.py
 
+# What is loaded by setup() has no cgroup.
+anew_in_cgroup() {
+	"$SOCKSHUNT" unload
+	make_cgroup worth
+	configure 'register_after_exchanges = 2' "cgroup_path = $CGROUP"
+	"$SOCKSHUNT" load
+}
+
 does() { # SCENARIO [NUMBER...]
 	shimmed timeout 60 python3 "$WORTH" "$@"
 }
@@ -160,10 +168,7 @@ does() { # SCENARIO [NUMBER...]
 }
 
 @test "worth: in a cgroup the kernel leaves it to the shim" {
-	make_cgroup worth
-	configure 'register_after_exchanges = 2' "cgroup_path = $CGROUP"
-	"$SOCKSHUNT" unload
-	"$SOCKSHUNT" load
+	anew_in_cgroup
 	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" exchanges 2
 	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" oneway 64 20000
 	assert_counter registered -eq 0
@@ -179,10 +184,7 @@ does() { # SCENARIO [NUMBER...]
 }
 
 @test "worth: in a cgroup, one end with the shim" {
-	make_cgroup worth
-	configure 'register_after_exchanges = 2' "cgroup_path = $CGROUP"
-	"$SOCKSHUNT" unload
-	"$SOCKSHUNT" load
+	anew_in_cgroup
 	start in_cgroup env LD_PRELOAD="$SHIM" redis-server --port 7000 --save ''
 	wait_for_port 7000
 	in_cgroup redis-cli -p 7000 -r 50 incr x
