@@ -242,6 +242,8 @@ static int pin_link(const struct ss_conf *conf, struct bpf_link *link,
 	return err;
 }
 
+#define ENOTSUPP 524 /* the kernel's own: no C library has a text for it */
+
 /* A socket is judged when it is spliced, not when it is registered. */
 static void attach_splice(const struct ss_conf *conf, const struct ss_object *o,
 			  struct ss_control *control)
@@ -263,7 +265,7 @@ static void attach_splice(const struct ss_conf *conf, const struct ss_object *o,
 		       "without the shim: %s; those that use it (Go's io.Copy, "
 		       "HAProxy) need the shim, or ports that are not in "
 		       "accelerated_ports",
-		       strerror(-err));
+		       strerror(err == -ENOTSUPP ? EOPNOTSUPP : -err));
 }
 
 /*

@@ -64,10 +64,35 @@ static __always_inline void *sock_of_ops(struct bpf_sock_ops *ops)
 	return READ(kops, sk);
 }
 
+/* As key_of(), by fields that the kernel turns into loads, on all kernels. */
 static __always_inline void key_of_ops(struct ss_key *key,
 				       struct bpf_sock_ops *ops)
 {
-	key_of(key, sock_of_ops(ops), false);
+	if (ops->family == AF_INET) {
+		__u32 local = ops->local_ip4, remote = ops->remote_ip4;
+
+		/* Else the loads of both branches become one, at a computed
+		 * offset, which the verifier refuses. */
+		barrier_var(local);
+		barrier_var(remote);
+		map_v4(key->local_ip, local);
+		map_v4(key->remote_ip, remote);
+	} else {
+		key->local_ip[0] = ops->local_ip6[0];
+		key->local_ip[1] = ops->local_ip6[1];
+		key->local_ip[2] = ops->local_ip6[2];
+		key->local_ip[3] = ops->local_ip6[3];
+		key->remote_ip[0] = ops->remote_ip6[0];
+		key->remote_ip[1] = ops->remote_ip6[1];
+		key->remote_ip[2] = ops->remote_ip6[2];
+		key->remote_ip[3] = ops->remote_ip6[3];
+	}
+	key->local_port = (__u16)ops->local_port;
+	key->remote_port = (__u16)bpf_ntohl(ops->remote_port);
+	key->zero = 0;
+	key->netns = 0;
+	if (ss_is_loopback(key->local_ip) || ss_is_loopback(key->remote_ip))
+		key->netns = netns_of(sock_of_ops(ops), false);
 }
 
 static __always_inline void announce(const struct ss_key *client)
