@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # Streams, by a sender that blocks:
-# stream_SIZE_PLACEMENT[_both|_cCONNECTIONS|_nodelay].
+# stream_SIZE_PLACEMENT[_both|_cCONNECTIONS|_nodelay|_greeted].
 # Sockets are as they come, with Nagle's algorithm: that is TCP at its best, and
-# the shim leaves small messages to it.
+# the shim leaves small messages to it; not where there were exchanges before.
 # shellcheck shell=bash
 
 stream_cell() { # NAME UNIT [quick]
 	cell "stream_$1" "$2" higher "tcp shim cgroup naive unix" "${@:3}"
 	cell_may_not_redirect "stream_$1"
-	[[ ${1%%_*} -ge 32768 ]] || cell_not_worth_it "stream_$1"
+	[[ ${1%%_*} -ge 32768 || $1 == *_greeted ]] ||
+		cell_not_worth_it "stream_$1"
 }
 
 stream_cell 64_same sends/s
@@ -25,6 +26,7 @@ if two_cpus; then
 	stream_cell 65536_two_c1000 MiB/s
 	stream_cell 64_two_c100 sends/s
 	stream_cell 64_two_nodelay sends/s
+	stream_cell 64_two_greeted sends/s
 fi
 
 stream_round() { # CELL SIDE SECONDS RAW
@@ -34,6 +36,7 @@ stream_round() { # CELL SIDE SECONDS RAW
 	case $more in
 	both) more=-b ;;
 	nodelay) more=-N ;;
+	greeted) more=-g4 ;;
 	c*) more=-c${more#c} ;;
 	esac
 	[[ $size -ne 64 ]] || metric=rate

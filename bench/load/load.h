@@ -33,7 +33,8 @@ struct load {
 	unsigned int idle;    /* connections beside these that say nothing */
 	unsigned int stalled; /* and that are written to, but never read */
 	bool both_ways;
-	bool no_delay; /* streams, too */
+	bool no_delay;		/* streams, too */
+	unsigned int greetings; /* exchanges before a stream begins */
 	enum reader reader;
 	unsigned int spin_usecs;
 	struct sockaddr_storage addr;

@@ -43,6 +43,8 @@ static void usage(FILE *to)
 	      "  -S STALLED   connections that busy's server never reads (0)\n"
 	      "  -b           stream both ways\n"
 	      "  -N           stream without Nagle's algorithm\n"
+	      "  -g TIMES     first send a message back and forth so often "
+	      "(0)\n"
 	      "  -p A,B       CPUs of server and client (where the scheduler "
 	      "likes)\n"
 	      "  -u USECS     readers poll so long before they block (0)\n"
@@ -102,7 +104,7 @@ static void parse(struct plan *p, int argc, char **argv)
 
 	p->workload = find_workload(argv[1]);
 	optind = 2;
-	while ((opt = getopt(argc, argv, "t:s:c:i:S:bNp:u:na:e:H:")) != -1) {
+	while ((opt = getopt(argc, argv, "t:s:c:i:S:bNg:p:u:na:e:H:")) != -1) {
 		switch (opt) {
 		case 't':
 			p->seconds = number(optarg, 0.001, 3600);
@@ -124,6 +126,9 @@ static void parse(struct plan *p, int argc, char **argv)
 			break;
 		case 'N':
 			l->no_delay = true;
+			break;
+		case 'g':
+			l->greetings = (unsigned int)number(optarg, 0, 1000);
 			break;
 		case 'p':
 			if (sscanf(optarg, "%d,%d", &p->cpu[SERVER],

@@ -2,10 +2,12 @@
 /*
  * Messages one way or both ways, as fast as they go: a sender that blocks, by
  * turns on all connections, and a reader that takes what there is, by epoll if
- * there is more than one. What counts is what was read.
+ * there is more than one. What counts is what was read. Some protocols begin with
+ * greetings, and only then it is a stream.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "load.h"
@@ -85,6 +87,20 @@ static void run(const struct load *l, const int *fds, int end)
 	read_many(&s);
 }
 
+static void greet(const struct load *l, int fd, int end)
+{
+	char *buf = allocate(l->size);
+
+	for (unsigned int i = 0; i < l->greetings; i++) {
+		if (end == CLIENT)
+			write_all(fd, buf, l->size);
+		check(read_all(l, fd, buf, l->size), "greeting");
+		if (end == SERVER)
+			write_all(fd, buf, l->size);
+	}
+	free(buf);
+}
+
 static void serve(const struct load *l, int listener)
 {
 	int *fds = allocate(l->conns * sizeof(*fds));
@@ -94,6 +110,8 @@ static void serve(const struct load *l, int listener)
 		if (l->no_delay)
 			no_delay(fds[i]);
 	}
+	for (unsigned int i = 0; i < l->conns; i++)
+		greet(l, fds[i], SERVER);
 	run(l, fds, SERVER);
 }
 
@@ -106,6 +124,8 @@ static void play(const struct load *l)
 		if (l->no_delay)
 			no_delay(fds[i]);
 	}
+	for (unsigned int i = 0; i < l->conns; i++)
+		greet(l, fds[i], CLIENT);
 	ready();
 	run(l, fds, CLIENT);
 }
