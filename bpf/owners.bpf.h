@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * How many references a descriptor of the calling process has: duplicates, in
- * whatever process, on the way in SCM_RIGHTS, and system calls of other
- * threads. No system call tells. This filter of a datagram socket runs inside
- * send(2), thus for its caller: the datagram names the descriptor, and as many
- * bytes of it arrive as there are references.
+ * whatever process, on the way in SCM_RIGHTS, and system calls of other threads.
+ * No system call tells. Run by BPF_PROG_TEST_RUN, thus for its caller, on a packet
+ * that names the descriptor; a filter is what 5.10 on runs so, and, from 5.19 on,
+ * for who has no privilege.
  */
 #ifndef SOCKSHUNT_OWNERS_BPF_H
 #define SOCKSHUNT_OWNERS_BPF_H

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -59,6 +60,13 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_BPF,
 	  SYS_bpf,
 	  { BPF_MAP_GET_NEXT_KEY, 0, sizeof(union bpf_attr) } },
+	{ SS_DUTY_BPF,
+	  SYS_bpf,
+	  { BPF_PROG_TEST_RUN, 0, sizeof(union bpf_attr) } },
+	{ SS_DUTY_BPF, SYS_fcntl, { NO_FD, F_DUPFD_CLOEXEC } },
+	{ SS_DUTY_BPF, SYS_close, { NO_FD } },
+	{ SS_DUTY_BPF, SYS_getpid, { 0 } },
+	{ SS_DUTY_BPF, SYS_rt_sigprocmask, { 0, 0, 0, 8 } },
 	{ SS_DUTY_BPF, SYS_getpeername, { NO_FD } },
 	{ SS_DUTY_BPF, SYS_getsockname, { NO_FD } },
 	{ SS_DUTY_START, SYS_clone, { CLONE_SIGHAND } }, /* without CLONE_VM */
@@ -112,8 +120,13 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_YIELD, SYS_getcpu, { 0 } },
 	{ SS_DUTY_YIELD, SYS_sched_yield, { 0 } },
 	{ SS_DUTY_CLOSE, SYS_setsockopt, { NO_FD, SOL_SOCKET, SO_LINGER } },
-	{ SS_DUTY_CLOSE, SYS_socketpair, { AF_UNIX, SOCK_DGRAM } },
-	{ SS_DUTY_CLOSE, SYS_sendto, { NO_FD } },
+	{ SS_DUTY_GRACE, SYS_membarrier, { MEMBARRIER_CMD_QUERY } },
+	{ SS_DUTY_GRACE,
+	  SYS_setsockopt,
+	  { NO_FD, SOL_SOCKET, SO_ATTACH_FILTER } },
+	{ SS_DUTY_GRACE,
+	  SYS_setsockopt,
+	  { NO_FD, SOL_SOCKET, SO_DETACH_FILTER } },
 	{ SS_DUTY_LIST, SYS_openat, { NO_FD } },
 	{ SS_DUTY_LIST, SYS_getdents64, { NO_FD } },
 };

@@ -19,7 +19,8 @@ enum ss_duty {
 	SS_DUTY_LIST = 32,   /* the same of all descriptors, at the exit */
 	SS_DUTY_SPIN = 64,   /* busy polling */
 	SS_DUTY_YIELD = 128, /* letting readers run */
-	SS_DUTY_ALL = 255,
+	SS_DUTY_GRACE = 256, /* waiting until nothing comes in any more */
+	SS_DUTY_ALL = 511,
 };
 
 /* The duties that are forbidden, as bits; only ever grows. Atomic. */

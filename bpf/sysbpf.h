@@ -71,6 +71,22 @@ static inline int ss_bpf_map_next_key(int map_fd, const void *key, void *next)
 	return ss_bpf_map_elem(BPF_MAP_GET_NEXT_KEY, map_fd, key, next, 0);
 }
 
+/* Runs a program of packets on @data, in this thread; what it returns in @result. */
+static inline int ss_bpf_prog_run(int prog_fd, const void *data, uint32_t size,
+				  uint32_t *result)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = (uint32_t)prog_fd;
+	attr.test.data_in = (uintptr_t)data;
+	attr.test.data_size_in = size;
+	if (ss_sys_bpf(BPF_PROG_TEST_RUN, &attr))
+		return -1;
+	*result = attr.test.retval;
+	return 0;
+}
+
 /* Type and id are at the same place in both. */
 union ss_bpf_info {
 	struct bpf_map_info map;

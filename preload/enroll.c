@@ -14,16 +14,15 @@
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
-#include "owners.h"
 #include "ownfd.h"
 #include "runtime.h"
 #include "worth.h"
 
 /*
  * pending: one bit per descriptor number with an unfinished connect(2),
- * atomic. Only a hint: a stale bit (the number was closed and reused) costs
- * one vain attempt, so nothing has to follow dup, fork or close. Numbers
- * beyond it are always tried.
+ * atomic. Only a hint: where connections are registered at once, a stale bit (the
+ * number was closed and reused) costs one vain attempt, so nothing has to follow dup,
+ * fork or close. Numbers beyond it are always tried.
  * told_full: one line per process is enough.
  */
 static struct ss_fdbits pending;
@@ -102,17 +101,18 @@ enum result {
 };
 
 /*
- * Not for what it @reads: its own sends may be redirected, but it gets nothing but
- * TCP's bytes, and they stay in TCP's queue.
+ * The number @fd, by @sock, which is that or a duplicate. Not for what it @reads: its
+ * own sends may be redirected, but it gets nothing but TCP's bytes, and they stay in
+ * TCP's queue.
  */
-static enum result enroll(int fd, bool reads)
+static enum result enroll(int fd, int sock, bool reads)
 {
 	struct ss_key key;
 
 	if (!ss_runtime.conf.register_user_space_sockets ||
 	    !ss_may(SS_DUTY_BPF))
 		return NEVER;
-	if (ss_key_of_socket(fd, inode(), &key)) {
+	if (ss_key_of_socket(sock, inode(), &key)) {
 		if (errno != ENOTCONN)
 			return NEVER; /* not TCP, not ours to count */
 		COUNT(unregistered_not_established);
@@ -127,17 +127,17 @@ static enum result enroll(int fd, bool reads)
 		COUNT(unregistered_remote);
 		return NEVER;
 	}
-	if (ss_options_keep_tcp(fd)) {
+	if (ss_options_keep_tcp(sock)) {
 		COUNT(unregistered_options);
 		return NEVER;
 	}
 	if (ss_runtime.control->state != SS_STATE_ON)
 		return NEVER;
-	if (!enter(&key, fd)) {
+	if (!enter(&key, sock)) {
 		ss_blocking_is_tcp(fd);
 		ss_busypoll_mark(fd);
 		if (reads)
-			merge(&key, fd);
+			merge(&key, sock);
 		COUNT(registered);
 		return ENTERED;
 	}
@@ -147,7 +147,7 @@ static enum result enroll(int fd, bool reads)
 		ss_blocking_is_tcp(fd);
 		ss_busypoll_mark(fd);
 		if (ss_runtime.control->flags & SS_MERGED)
-			ss_key_merge_early(fd);
+			ss_key_merge_early(sock);
 		COUNT(unregistered_busy);
 		return ENTERED;
 	case E2BIG:
@@ -175,24 +175,22 @@ void ss_enroll_accepted(int fd)
 
 	start(fd); /* a descriptor that we were started with */
 	if (ss_runtime_is_on() && !ss_worth_try(fd))
-		enroll(fd, true);
+		enroll(fd, fd, true);
 	errno = saved_errno;
 }
 
-bool ss_enroll_sender(int fd)
+bool ss_enroll_sender(int fd, int duplicate)
 {
-	return enroll(fd, false) == ENTERED;
+	return enroll(fd, duplicate, false) == ENTERED;
 }
 
-bool ss_enroll_reads(int fd)
+void ss_enroll_reads(int duplicate)
 {
 	struct ss_key key;
 
-	if (ss_owners(fd) != 1)
-		return false;
-	if (ss_enroll_is_registered(fd, &key) && !ss_options_keep_tcp(fd))
-		merge(&key, fd);
-	return true;
+	if (ss_enroll_is_registered(duplicate, &key) &&
+	    !ss_options_keep_tcp(duplicate))
+		merge(&key, duplicate);
 }
 
 bool ss_enroll_peer_is_in(int fd)
@@ -349,7 +347,7 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	    ss_runtime_is_on() && may_be_local(addr)) {
 		/* Over loopback even EINPROGRESS is usually established. */
 		if (!ss_worth_try(fd))
-			more = enroll(fd, true) == NOT_YET;
+			more = enroll(fd, fd, true) == NOT_YET;
 		ss_fdbits_set(&pending, fd, more);
 	}
 	errno = saved_errno;
@@ -359,8 +357,9 @@ void ss_enroll_pending(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_worth_is_open(fd) ||
-	    (ss_runtime_is_on() && enroll(fd, true) != NOT_YET))
+	/* With a trial that is where it was decided, or is to be. */
+	if (ss_worth_may_try(fd) ||
+	    (ss_runtime_is_on() && enroll(fd, fd, true) != NOT_YET))
 		ss_fdbits_set(&pending, fd, false);
 	errno = saved_errno;
 }

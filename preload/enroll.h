@@ -31,16 +31,16 @@ bool ss_enroll_is_pending(int fd);
 void ss_enroll_pending(int fd);
 
 /*
- * These may change errno. The connection @fd is worth registering: for what it
- * sends, at any time. False: it stays on TCP.
+ * These may change errno. The connection @fd, and @duplicate, is worth registering:
+ * for what it sends, at any time. False: it stays on TCP.
  */
-bool ss_enroll_sender(int fd);
+bool ss_enroll_sender(int fd, int duplicate);
 
 /*
- * Then for what it reads, if nobody else holds it: who waits in a read that began
- * before ss_enroll_sender() would not see what is redirected. False: somebody does.
+ * Then for what it reads, if nobody is or gets into a read meanwhile: a read that
+ * waits inside TCP would not see what is redirected.
  */
-bool ss_enroll_reads(int fd);
+void ss_enroll_reads(int duplicate);
 
 /* Whether the peer of @fd is registered. */
 bool ss_enroll_peer_is_in(int fd);

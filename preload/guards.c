@@ -82,6 +82,7 @@ static inline ssize_t after_read(int fd, int flags, ssize_t n)
 
 HOOK ssize_t read(int fd, void *buf, size_t len)
 {
+	SS_WORTH_READS(fd);
 	const struct iovec iov = { buf, len };
 	struct ss_blocking b;
 	bool crosses;
@@ -99,6 +100,7 @@ HOOK ssize_t read(int fd, void *buf, size_t len)
 
 HOOK ssize_t readv(int fd, const struct iovec *iov, int n_iov)
 {
+	SS_WORTH_READS(fd);
 	struct ss_blocking b;
 	bool crosses;
 	ssize_t n;
@@ -135,6 +137,7 @@ static ssize_t recvmsg_oddly(int fd, struct msghdr *msg, int flags)
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	SS_WORTH_READS(fd);
 	bool crosses;
 	ssize_t n;
 
@@ -155,6 +158,7 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 		  struct timespec *timeout)
 {
+	SS_WORTH_READS(fd);
 	struct ss_blocking b;
 	bool went_on = false;
 	int n, more;
@@ -169,6 +173,10 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 	ss_blocking_begin(&b, fd);
 	n = (int)after_read(fd, flags,
 			    REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout));
+	for (int i = 0; i < n; i++) {
+		if (msgs[i].msg_hdr.msg_controllen)
+			ss_worth_received(&msgs[i].msg_hdr);
+	}
 	if (ss_blocking_concerns(n, flags)) {
 		ssize_t len = ss_blocking_go_on(&b, fd, &msgs->msg_hdr,
 						flags & ~MSG_WAITFORONE);
@@ -211,6 +219,7 @@ static ssize_t recvfrom_oddly(int fd, void *buf, size_t len, int flags,
 
 HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
+	SS_WORTH_READS(fd);
 	const struct iovec iov = { buf, len };
 	struct ss_blocking b;
 	bool crosses;
@@ -231,6 +240,7 @@ HOOK ssize_t recv(int fd, void *buf, size_t len, int flags)
 HOOK ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
 		      struct sockaddr *addr, socklen_t *addr_len)
 {
+	SS_WORTH_READS(fd);
 	const struct iovec iov = { buf, len };
 	struct ss_blocking b;
 	bool crosses;
@@ -350,6 +360,15 @@ HOOK ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 
+static ssize_t splice_from(int in, int out, size_t len, unsigned int flags)
+{
+	SS_WORTH_READS(in);
+	ssize_t n = ss_splice(in, out, len, flags);
+
+	ss_worth_after_read(in, 0, n);
+	return n;
+}
+
 HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		    size_t len, unsigned int flags)
 {
@@ -361,8 +380,7 @@ HOOK ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at,
 		n = REAL(splice)(in, in_at, out, out_at, len, flags);
 		return n ? ss_oddsend_after(out, n, 0) : 0;
 	}
-	n = ss_splice(in, out, len, flags);
-	ss_worth_after_read(in, 0, n);
+	n = splice_from(in, out, len, flags);
 	return n ? ss_oddsend_after(out, n, 0) : 0;
 }
 

@@ -10,7 +10,9 @@
 #include "enroll.h"
 #include "hooks.h"
 #include "runtime.h"
+#include "undisturbed.h"
 #include "unmerge.h"
+#include "worth.h"
 
 /* used: this process has set such an option, or met one. Atomic. */
 static bool used;
@@ -66,39 +68,70 @@ static bool switches_on(int i, const void *value, socklen_t len)
 	       !(options[i].name == SO_RCVLOWAT && number == 0);
 }
 
-/* In the merged queue fewer bytes than that could not be read at all. */
-static void take_back_lowat(int fd)
+/*
+ * It is set, and only TCP's queue honours it: unset for as long as it takes to get
+ * there, or bytes would come by TCP meanwhile (see stop_packets()). In the merged
+ * queue fewer bytes than SO_RCVLOWAT could not be read at all.
+ */
+static void unmerge_for(int i, int fd, const void *value, socklen_t len)
 {
-	int one = 1;
+	int level = options[i].level, name = options[i].name;
 
-	REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	if (!ss_unmerge_is_not(fd))
+		return;
+	REAL(setsockopt)(fd, level, name, &options[i].without, sizeof(int));
+	if (ss_unmerge(fd) || name != SO_RCVLOWAT)
+		REAL(setsockopt)(fd, level, name, value, len);
+}
+
+static int set(int i, int fd, const void *value, socklen_t len)
+{
+	int result = REAL(setsockopt)(fd, options[i].level, options[i].name,
+				      value, len);
+	int saved_errno = errno;
+
+	if (result)
+		return result;
+	/* The kernel has read @value, so we may. */
+	if (options[i].effect == TIMEOUT) {
+		ss_blocking_timed = true;
+	} else if (switches_on(i, value, len)) {
+		__atomic_store_n(&used, true, __ATOMIC_RELAXED);
+		if (options[i].effect == UNMERGE && ss_runtime_on_for(fd))
+			unmerge_for(i, fd, value, len);
+	}
+	errno = saved_errno;
+	return result;
+}
+
+static bool is_refused(int i, int fd, const void *value, socklen_t len)
+{
+	struct ss_key key;
+
+	return options[i].effect == REFUSE && ss_runtime_on_for(fd) &&
+	       switches_on(i, value, len) && ss_enroll_is_registered(fd, &key);
 }
 
 int ss_options_set(int fd, int level, int name, const void *value,
 		   socklen_t len)
 {
-	int i = find(level, name), saved_errno, result;
-	struct ss_key key;
+	struct ss_undisturbed u;
+	int i = find(level, name), result = -1;
+	bool on_trial;
 
-	if (i >= 0 && options[i].effect == REFUSE && ss_runtime_on_for(fd) &&
-	    switches_on(i, value, len) && ss_enroll_is_registered(fd, &key)) {
+	if (i < 0)
+		return REAL(setsockopt)(fd, level, name, value, len);
+	ss_undisturbed_begin(&u);
+	on_trial = ss_worth_is_open(fd);
+	if (on_trial)
+		ss_worth_hold(fd);
+	if (is_refused(i, fd, value, len))
 		errno = options[i].error;
-		return -1;
-	}
-	result = REAL(setsockopt)(fd, level, name, value, len);
-	if (i < 0 || result)
-		return result;
-	/* The kernel has read @value, so we may. */
-	saved_errno = errno;
-	if (options[i].effect == TIMEOUT) {
-		ss_blocking_timed = true;
-	} else if (switches_on(i, value, len)) {
-		__atomic_store_n(&used, true, __ATOMIC_RELAXED);
-		if (options[i].effect == UNMERGE && ss_runtime_on_for(fd) &&
-		    !ss_unmerge(fd) && name == SO_RCVLOWAT)
-			take_back_lowat(fd);
-	}
-	errno = saved_errno;
+	else
+		result = set(i, fd, value, len);
+	if (on_trial)
+		ss_worth_release();
+	ss_undisturbed_end(&u);
 	return result;
 }
 

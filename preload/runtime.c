@@ -249,6 +249,7 @@ static void after_fork_in_child(void)
 {
 	owner = getpid();
 	recovering = false;
+	ss_worth_after_fork();
 	if (get_state() == SS_STARTING)
 		set_state(SS_ASLEEP);
 }

@@ -2,9 +2,9 @@
 #include "worth.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,10 +15,20 @@
 #include "enroll.h"
 #include "hooks.h"
 #include "options.h"
+#include "ownfd.h"
 #include "owners.h"
+#include "reset.h"
 #include "runtime.h"
+#include "undisturbed.h"
 
 struct ss_worth ss_worth[SS_WORTH_FDS];
+
+/*
+ * busy: the number that is being registered, and 1, and the process that does it;
+ * one at a time. held: a duplicate of it meanwhile, and 1. 0: none. Atomic.
+ */
+static unsigned long long busy;
+static int held;
 
 enum {
 	DECIDED,
@@ -57,7 +67,7 @@ void ss_worth_start(void)
 		turns_needed = 2 * ss_runtime.conf.register_after_exchanges;
 }
 
-static void begin(int fd, bool foreign)
+static void begin(int fd)
 {
 	struct ss_worth *w = &ss_worth[fd];
 
@@ -65,40 +75,31 @@ static void begin(int fd, bool foreign)
 	w->last = NOTHING;
 	w->turns = 0;
 	w->large = 0;
-	w->foreign = foreign;
 	w->vain = 0;
 	w->reads = 0;
+	__atomic_store_n(&w->readers, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
 
 bool ss_worth_may_try(int fd)
 {
-	struct ss_control *c = ss_runtime.control;
-
 	return (unsigned int)fd < SS_WORTH_FDS && turns_needed &&
-	       ss_owners_can_tell() &&
-	       (!c->cgroup_path[0] || c->flags & SS_MERGED);
+	       ss_owners_can_tell() && ss_runtime.control->flags & SS_MERGED;
 }
 
 /*
  * In a cgroup the kernel may have registered it from the start, if it was accepted
- * from who has no shim; and to learn that takes as long as registering. With one
- * queue nothing depends on it, but where reads that are closed end; with two,
- * every read does.
+ * from who has no shim; and to learn that takes as long as registering. Nothing
+ * depends on it, but where reads that are closed end.
  */
-static bool try(int fd, bool foreign)
+bool ss_worth_try(int fd)
 {
 	if (!ss_worth_may_try(fd))
 		return false;
 	if (ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
 		ss_blocking_is_tcp(fd);
-	begin(fd, foreign);
+	begin(fd);
 	return true;
-}
-
-bool ss_worth_try(int fd)
-{
-	return try(fd, false);
 }
 
 void ss_worth_forget(int fd)
@@ -112,7 +113,7 @@ void ss_worth_copy(int from, int to)
 {
 	if (ss_worth_is_open(from) && (unsigned int)to < SS_WORTH_FDS &&
 	    ss_runtime_owns_memory())
-		begin(to, ss_worth[from].foreign);
+		begin(to);
 }
 
 /* Where inetd(8) and its kin, and systemd(1), put the connection. */
@@ -125,7 +126,7 @@ void ss_worth_inherit(void)
 	/* Not a system call that a seccomp filter might not know yet. */
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (!fstat(fds[i], &st) && S_ISSOCK(st.st_mode))
-			begin(fds[i], true);
+			begin(fds[i]);
 	}
 	errno = saved_errno;
 }
@@ -135,9 +136,9 @@ static void receive(int fd)
 	if ((unsigned int)fd >= SS_WORTH_FDS || !ss_key_is_tcp(fd))
 		return;
 	if (ss_runtime_is_asleep())
-		begin(fd, true);
+		begin(fd);
 	else
-		try(fd, true);
+		ss_worth_try(fd);
 }
 
 void ss_worth_received(const struct msghdr *msg)
@@ -180,8 +181,38 @@ static bool is_worth_it(struct ss_worth *w, int fd, bool read)
 	return w->turns >= turns_needed;
 }
 
+static unsigned long long busy_with(int fd)
+{
+	return (unsigned long long)getpid() << 32 | (unsigned int)(fd + 1);
+}
+
+/* A child of fork(2) does not have the thread that was busy. */
+static bool is_busy(int fd)
+{
+	unsigned long long now = __atomic_load_n(&busy, __ATOMIC_SEQ_CST);
+
+	return (unsigned int)now == (unsigned int)(fd + 1) &&
+	       now == busy_with(fd);
+}
+
+static bool become_busy(int fd)
+{
+	unsigned long long before = __atomic_load_n(&busy, __ATOMIC_RELAXED);
+	unsigned long long with = busy_with(fd);
+
+	if (before >> 32 == with >> 32)
+		return false;
+	return __atomic_compare_exchange_n(&busy, &before, with, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static void be_free(void)
+{
+	__atomic_store_n(&busy, 0, __ATOMIC_SEQ_CST);
+}
+
 /* Urgent data is apart in TCP's queue only. */
-static bool has_left_nothing(struct ss_worth *w, int fd)
+static bool has_left_nothing(const struct ss_worth *w, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLRDHUP };
 
@@ -190,44 +221,110 @@ static bool has_left_nothing(struct ss_worth *w, int fd)
 	return !p.revents || w->vain >= MOST_VAIN;
 }
 
-/* From @state on, in which it was seen: one thread does it. For what it @reads, too,
- * if that may be. */
-static void enter(struct ss_worth *w, int fd, unsigned char state, bool reads)
+/* A thread inside a read, which counts as a reader, says that nobody else is. */
+static bool reads_alone(const struct ss_worth *w, int duplicate)
 {
-	unsigned char next = SENDS;
-
-	if (!__atomic_compare_exchange_n(&w->state, &state, DECIDED, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		return;
-	if (w->foreign)
-		ss_options_learn(fd);
-	if (state == ON_TRIAL && !ss_enroll_sender(fd))
-		return;
-	if (reads && ss_enroll_reads(fd))
-		next = DECIDED;
-	__atomic_store_n(&w->state, next, __ATOMIC_RELAXED);
+	return __atomic_load_n(&w->readers, __ATOMIC_SEQ_CST) == 1 &&
+	       ss_owners(duplicate) == 2;
 }
 
-/* A handler might not come back here; and what was read must not be lost to who is
- * cancelled only now. */
-static void decide(struct ss_worth *w, int fd, unsigned char state)
+/*
+ * By a duplicate: the number may be closed, and another's, at any time. For what it
+ * @reads, too, if that may be. Returns the new state.
+ */
+static unsigned char enter(const struct ss_worth *w, int fd, int duplicate,
+			   unsigned char state, bool reads)
 {
-	sigset_t all, old;
-	int cancel;
+	if (reads && !has_left_nothing(w, duplicate))
+		return state;
+	/* Another process may have set some, or a call that is not seen. */
+	ss_options_learn(duplicate);
+	if (state == ON_TRIAL && !ss_enroll_sender(fd, duplicate))
+		return DECIDED;
+	if (!reads || !reads_alone(w, duplicate))
+		return SENDS;
+	ss_enroll_reads(duplicate);
+	return DECIDED;
+}
 
-	w->vain++;
-	/* Somebody else holds it, it seems: less and less often, then. */
-	if (w->vain > MOST_VAIN && w->vain & (w->vain - 1))
-		return;
+/* From @state on, in which it was seen. One thread does it, or none: later, then. */
+static void decide(struct ss_worth *w, int fd, unsigned char state, bool reads)
+{
+	struct ss_undisturbed u;
+	unsigned char next;
+	int duplicate;
+
 	if (!ss_runtime_on_for(fd) || !ss_owners_can_tell())
 		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	if (has_left_nothing(w, fd))
-		enter(w, fd, state, true);
-	pthread_setcancelstate(cancel, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ss_undisturbed_begin(&u);
+	if (!become_busy(fd))
+		goto out;
+	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
+	if (duplicate < 0)
+		goto free;
+	__atomic_store_n(&held, duplicate + 1, __ATOMIC_SEQ_CST);
+	next = enter(w, fd, duplicate, state, reads);
+	/* It may have been forgotten meanwhile. */
+	__atomic_compare_exchange_n(&w->state, &state, next, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	__atomic_store_n(&held, 0, __ATOMIC_SEQ_CST);
+	/* If the number was closed meanwhile, this is the last close. */
+	if (ss_owners(duplicate) == 1)
+		ss_reset_before_close(duplicate);
+	REAL(close)(duplicate);
+free:
+	be_free();
+out:
+	ss_undisturbed_end(&u);
+}
+
+void ss_worth_begin_read_slowly(int fd)
+{
+	unsigned short *readers = &ss_worth[fd].readers;
+
+	for (;;) {
+		__atomic_fetch_add(readers, 1, __ATOMIC_SEQ_CST);
+		if (!is_busy(fd))
+			return;
+		__atomic_fetch_sub(readers, 1, __ATOMIC_SEQ_CST);
+		while (is_busy(fd))
+			sched_yield();
+	}
+}
+
+void ss_worth_end_read_slowly(const struct ss_worth_read *r)
+{
+	/* Another connection's are counted anew. */
+	if (!((ss_blocking_generation(r->fd) ^ r->generation) &
+	      ~SS_GENERATION_TCP))
+		__atomic_fetch_sub(&ss_worth[r->fd].readers, 1,
+				   __ATOMIC_SEQ_CST);
+}
+
+void ss_worth_hold(int fd)
+{
+	while (!become_busy(fd))
+		sched_yield();
+}
+
+void ss_worth_release(void)
+{
+	be_free();
+}
+
+void ss_worth_after_fork(void)
+{
+	int duplicate = __atomic_exchange_n(&held, 0, __ATOMIC_SEQ_CST) - 1;
+
+	if (duplicate >= 0)
+		REAL(close)(duplicate);
+}
+
+/* Somebody else holds it, it seems: less and less often, then. */
+static bool is_vain(struct ss_worth *w)
+{
+	w->vain++;
+	return w->vain > MOST_VAIN && w->vain & (w->vain - 1);
 }
 
 void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
@@ -245,8 +342,8 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 		note(w, READ);
 		w->reads++;
 	}
-	if (state == SENDS || is_worth_it(w, fd, n > 0))
-		decide(w, fd, state);
+	if ((state == SENDS || is_worth_it(w, fd, n > 0)) && !is_vain(w))
+		decide(w, fd, state, true);
 	errno = saved_errno;
 }
 
@@ -258,10 +355,9 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 	if (n <= 0)
 		return;
 	note(w, WRITE);
-	if (n < LARGE_BYTES || w->large >= LARGE_MESSAGES ||
-	    ++w->large < LARGE_MESSAGES || !ss_runtime_on_for(fd) ||
-	    !ss_owners_can_tell())
-		return;
-	enter(w, fd, ON_TRIAL, false);
+	if (n >= LARGE_BYTES && w->large < LARGE_MESSAGES &&
+	    ++w->large == LARGE_MESSAGES &&
+	    __atomic_load_n(&w->state, __ATOMIC_RELAXED) == ON_TRIAL)
+		decide(w, fd, ON_TRIAL, false);
 	errno = saved_errno;
 }

@@ -12,11 +12,15 @@
  *  - is told by the sockhash that its peer has been found worth it.
  *
  * A read that waits inside TCP never sees what is redirected. So the socket is
- * entered for sending first, which no read minds and after which none waits so;
- * and for receiving only if then nobody else holds it: no other process, no
- * duplicate, no other thread inside a call. Unread bytes that are moved to the
+ * entered for sending first, which no read minds; and for receiving only if then
+ * nobody else holds it, no other process and no duplicate, and no other thread is
+ * inside a read, which none begins meanwhile. Unread bytes that are moved to the
  * other queue are an event once more: it is done at the end of a read that has left
  * nothing behind.
+ *
+ * With two queues (no SS_MERGED) all are registered at once: of two threads that read
+ * one socket, one may wait inside TCP for bytes that the other has taken, which are
+ * rare there only if none came by TCP before.
  *
  * By descriptor number, atomic. What other calls than libc's do is not seen: such
  * connections stay on TCP.
@@ -27,16 +31,18 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "blocking.h"
+
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
 struct ss_worth {
-	unsigned char state;   /* worth.c; 0: not on trial, or no longer */
-	unsigned char last;    /* what was done last: read or write */
-	unsigned char turns;   /* from one to the other */
-	unsigned char large;   /* messages written */
-	unsigned char foreign; /* it was another process's first */
-	unsigned short vain;   /* times it was worth it, but not the moment */
+	unsigned char state; /* worth.c; 0: not on trial, or no longer */
+	unsigned char last;  /* what was done last: read or write */
+	unsigned char turns; /* from one to the other */
+	unsigned char large; /* messages written */
+	unsigned short vain; /* times it was worth it, but not the moment */
 	unsigned short reads;
+	unsigned short readers; /* threads inside a read */
 };
 extern struct ss_worth ss_worth[SS_WORTH_FDS];
 
@@ -70,6 +76,48 @@ static inline bool ss_worth_is_open(int fd)
 	return (unsigned int)fd < SS_WORTH_FDS &&
 	       __atomic_load_n(&ss_worth[fd].state, __ATOMIC_RELAXED);
 }
+
+/*
+ * Around a read of any kind, of @fd while that is on trial: no registration happens
+ * meanwhile but at its own end, and a read waits for one that has begun. A read that
+ * is left by a jump or by cancellation counts for as long as the number lives.
+ */
+struct ss_worth_read {
+	int fd; /* -1: not counted */
+	unsigned char generation;
+};
+void ss_worth_begin_read_slowly(int fd);
+void ss_worth_end_read_slowly(const struct ss_worth_read *r);
+
+static inline struct ss_worth_read ss_worth_begin_read(int fd)
+{
+	struct ss_worth_read r = { -1, 0 };
+
+	if (__builtin_expect(ss_worth_is_open(fd), 0)) {
+		r.fd = fd;
+		r.generation = ss_blocking_generation(fd);
+		ss_worth_begin_read_slowly(fd);
+	}
+	return r;
+}
+
+static inline void ss_worth_end_read(const struct ss_worth_read *r)
+{
+	if (__builtin_expect(r->fd >= 0, 0))
+		ss_worth_end_read_slowly(r);
+}
+
+/* Until the end of the block. */
+#define SS_WORTH_READS(fd)                                                     \
+	__attribute__((cleanup(ss_worth_end_read)))                            \
+	const struct ss_worth_read read_ = ss_worth_begin_read(fd)
+
+/* Between these, undisturbed, @fd is not registered: an option is set. */
+void ss_worth_hold(int fd);
+void ss_worth_release(void);
+
+/* In a child of fork(2). */
+void ss_worth_after_fork(void);
 
 /* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
  * write. They keep errno. */

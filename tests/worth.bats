@@ -167,6 +167,41 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -eq 0
 }
 
+@test "worth: two threads wait in splice(2) of one connection" {
+	shimmed timeout 60 "$BIN/spliced" 1000
+	assert_counter registered -ge 1000
+}
+
+@test "worth: what a child asks for is honoured" {
+	does child_sets
+}
+
+@test "worth: a trial that has ended is not taken up again" {
+	does urgent_then_errors
+	"$SOCKSHUNT" unload
+	configure 'register_after_exchanges = 2' 'sockhash_max_entries = 4'
+	"$SOCKSHUNT" load
+	does full_then_errors 4
+	assert_counter unregistered_full -gt 0
+}
+
+@test "worth: no descriptor number is taken that the program may want" {
+	does low_numbers 300
+	assert_counter registered -eq 600
+}
+
+@test "worth: options that are set in the midst of a stream lose nothing" {
+	does option_in_a_stream 18 20 # SO_RCVLOWAT
+	does option_in_a_stream 29 20 # SO_TIMESTAMP
+	assert_counter registered -eq 80
+}
+
+@test "worth: errno is kept where nothing can be registered" {
+	"$SOCKSHUNT" unload
+	SOCKSHUNT_LOG=off timeout 60 setpriv --bounding-set=-all \
+		--inh-caps=-all python3 "$WORTH" errors_kept "$SHIM"
+}
+
 @test "worth: in a cgroup the kernel leaves it to the shim" {
 	anew_in_cgroup
 	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" exchanges 2

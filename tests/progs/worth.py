@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 LARGE = 65536
 LIMIT_SECS = 20
@@ -317,6 +318,125 @@ def option(name):
     else:
         client.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
     exchange(client, server, 20)
+
+
+def child_sets():
+    """A child asks for what only TCP has, of a connection that is not its own."""
+    client, server = connection()
+    exchange(client, server, 1)
+    child = os.fork()
+    if not child:
+        server.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    exchange(client, server, 10)
+    client.sendall(b'x')
+    assert server.recvmsg(1, 256)[1], 'no timestamp came'
+
+
+def late_connect():
+    """A connection by non-blocking connect(2), of which poll(2) told."""
+    listener = socket.create_server(('127.0.0.1', 0))
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(listener.getsockname())
+    server = listener.accept()[0]
+    client.setblocking(True)
+    for end in (client, server):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client, server
+
+
+def asked_for_errors(client, server):
+    """While a thread waits in a read, SO_ERROR is asked; then the answers come."""
+    waiter = run(receive, client, ANSWER)
+    time.sleep(0.1)
+    assert not client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    sender = run(lambda: [client.sendall(pattern(LARGE)) for _ in range(8)])
+    receive(server, pattern(LARGE) * 8)
+    sender.join()
+    time.sleep(0.1)
+    exchange_back(server)
+    waiter.join()
+
+
+def urgent_then_errors():
+    client, server = late_connect()
+    client.send(b'!', socket.MSG_OOB)
+    assert server.recv(1, socket.MSG_OOB) == b'!'
+    asked_for_errors(client, server)
+
+
+def full_then_errors(entries):
+    """The trial ended when there was no room; later there is."""
+    others = [connection() for _ in range(int(entries) // 2)]
+    for client, server in others:
+        exchange(client, server, 10)
+    client, server = late_connect()
+    exchange(client, server, 10)
+    for ends in others:
+        for end in ends:
+            end.close()
+    asked_for_errors(client, server)
+
+
+def low_numbers(times):
+    """What a thread closes it gets again from dup(2), whatever others do."""
+    ends = [connection() for _ in range(int(times))]
+    over = threading.Event()
+
+    def close_and_dup():
+        number = os.dup(0)
+        while not over.is_set():
+            os.close(number)
+            again = os.dup(0)
+            assert again == number, f'{again} in place of {number}'
+    worker = run(close_and_dup)
+    for client, server in ends:
+        exchange(client, server, 4)
+    over.set()
+    worker.join()
+
+
+def option_in_a_stream(number, times):
+    """Set while bytes come by TCP and by the short way: none is lost."""
+    for i in range(int(times)):
+        client, server = connection()
+        exchange(client, server, 4)
+        total = 2000
+        sender = run(lambda end=client: [end.sendall(pattern(8))
+                                         for _ in range(total)])
+        receive(server, pattern(8) * (total // 4))
+        if int(number) == socket.SO_RCVLOWAT:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 4)
+        else:
+            server.setsockopt(socket.SOL_SOCKET, int(number), 1)
+        receive(server, pattern(8) * (total - total // 4))
+        sender.join()
+        client.close()
+        server.close()
+
+
+def errors_kept(shim):
+    """Descriptor 0 is a connection, and nothing can be registered: a send that
+    is successful leaves errno alone."""
+    client, server = connection()
+    os.dup2(client.fileno(), 0, inheritable=True)
+    client.close()
+    child = subprocess.Popen([sys.executable, __file__, 'sends_large'], stdin=0,
+                             env=dict(os.environ, LD_PRELOAD=shim))
+    receive(server, b'x' * 40000 * 8)
+    assert not child.wait(), 'errno was changed'
+
+
+def sends_large(*_):
+    libc = ctypes.CDLL(None, use_errno=True)
+    for _ in range(8):
+        ctypes.set_errno(0)
+        left = 40000
+        while left:
+            left -= libc.send(0, b'x' * left, left, 0)
+            assert not ctypes.get_errno(), os.strerror(ctypes.get_errno())
 
 
 signal.alarm(LIMIT_SECS)
