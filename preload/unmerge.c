@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "unmerge.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../bpf/key.h"
 #include "../bpf/permit.h"
@@ -11,6 +18,7 @@
 #include "hooks.h"
 #include "ownfd.h"
 #include "runtime.h"
+#include "undisturbed.h"
 #include "unread.h"
 
 unsigned char ss_unmerge_crossing;
@@ -89,9 +97,66 @@ static bool is_clean(int fd)
 	return ss_unread(fd) == SS_UNREAD_TCP;
 }
 
+/* Another one, of the program itself, is not to be lost. */
+static bool has_filter(int fd)
+{
+	socklen_t len = 0;
+
+	return REAL(getsockopt)(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL, &len) ||
+	       len;
+}
+
+/*
+ * While the sk_skb verdict is taken from a socket, bytes that come by TCP are
+ * acknowledged and dropped: sk_psock_verdict_recv() finds no program. So packets
+ * are refused before TCP sees them, for that long; they are sent again. Those that
+ * were past the filter are done with when a grace period and then the socket's lock
+ * have been waited for.
+ */
+static bool stop_packets(int fd)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog filter = { 1, &nothing };
+
+	return ss_may(SS_DUTY_GRACE) && !has_filter(fd) &&
+	       !REAL(setsockopt)(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+				 sizeof(filter));
+}
+
+static bool is_quiet(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) &&
+	       !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+}
+
+static void let_packets(int fd)
+{
+	const int none = 0;
+
+	REAL(setsockopt)(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+}
+
+/* Where nothing comes in: all that TCP had is in the one queue, or read. */
+static bool take_out_in_peace(int fd, const struct ss_key *key)
+{
+	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
+		return false;
+	__atomic_store_n(&ss_unmerge_crossing, SS_CROSSING_SEEN,
+			 __ATOMIC_RELAXED);
+	if (!take_out(key) || is_clean(fd))
+		return true;
+	ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), key, fd);
+	return false;
+}
+
 bool ss_unmerge(int fd)
 {
+	struct ss_undisturbed u;
 	struct ss_key key;
+	bool done = false;
 
 	if (!has_map() || !ss_enroll_is_registered(fd, &key) ||
 	    !is_merged(&key))
@@ -102,13 +167,13 @@ bool ss_unmerge(int fd)
 	}
 	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
 		return false;
-	__atomic_store_n(&ss_unmerge_crossing, SS_CROSSING_SEEN,
-			 __ATOMIC_RELAXED);
-	if (!take_out(&key) || is_clean(fd))
-		return true;
-	/* Something came in by TCP just then. */
-	ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), &key, fd);
-	return false;
+	ss_undisturbed_begin(&u);
+	if (stop_packets(fd)) {
+		done = is_quiet(fd) && take_out_in_peace(fd, &key);
+		let_packets(fd);
+	}
+	ss_undisturbed_end(&u);
+	return done;
 }
 
 #define PEER_WAIT_MSECS 20 /* for a peer that is about to read */

@@ -16,7 +16,7 @@
 /*
  * The socket @fd, if it is registered and merged. False if it has to remain
  * so: reading bytes that came by TCP, or a FIN, is understood there only. May
- * change errno.
+ * change errno. Takes a grace period (8 to 25 ms), undisturbed.
  */
 bool ss_unmerge(int fd);
 
