@@ -96,6 +96,15 @@ void ss_key_peer(struct ss_key *peer, const struct ss_key *self)
 	peer->netns = self->netns;
 }
 
+bool ss_key_has_queue(int fd)
+{
+	__u32 mem[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(mem);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) &&
+	       mem[SK_MEMINFO_RMEM_ALLOC];
+}
+
 /*
  * What TCP queued before the socket was entered is moved by the sk_skb verdict
  * only when something looks: until then FIONREAD is 0. A peek looks, and takes
@@ -104,12 +113,9 @@ void ss_key_peer(struct ss_key *peer, const struct ss_key *self)
  */
 void ss_key_merge_early(int fd)
 {
-	__u32 mem[SK_MEMINFO_VARS];
-	socklen_t len = sizeof(mem);
 	char byte;
 
-	if (!getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) &&
-	    mem[SK_MEMINFO_RMEM_ALLOC])
+	if (ss_key_has_queue(fd))
 		/* recv(2) without being a cancellation point */
 		syscall(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT,
 			NULL, NULL);

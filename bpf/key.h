@@ -54,6 +54,12 @@ int ss_key_enter(int sockhash_fd, const struct ss_key *key, int fd);
 int ss_key_merge(int merged_fd, const struct ss_key *key, int fd);
 
 /*
+ * Whether memory is charged to the socket @fd for what it has received: something is
+ * queued. Thread-safe, async-signal-safe.
+ */
+bool ss_key_has_queue(int fd);
+
+/*
  * The last step of that alone, for a socket that sock_ops has entered: before
  * it was accepted, sk_psock_verdict_data_ready() did nothing for it.
  */

@@ -11,16 +11,17 @@
 
 /* What we do, by the system calls that it takes (permit.c lists them). */
 enum ss_duty {
-	SS_DUTY_BPF = 1,     /* registering: bpf(2) and what goes with it */
-	SS_DUTY_START = 2,   /* opening the pins, running the loader */
-	SS_DUTY_LOG = 4,     /* saying something */
-	SS_DUTY_READ = 8,    /* reads, and most other guards */
-	SS_DUTY_CLOSE = 16,  /* looking at what is unread before a close */
-	SS_DUTY_LIST = 32,   /* the same of all descriptors, at the exit */
-	SS_DUTY_SPIN = 64,   /* busy polling */
-	SS_DUTY_YIELD = 128, /* letting readers run */
-	SS_DUTY_GRACE = 256, /* waiting until nothing comes in any more */
-	SS_DUTY_ALL = 511,
+	SS_DUTY_BPF = 1,      /* registering: bpf(2) and what goes with it */
+	SS_DUTY_START = 2,    /* opening the pins, running the loader */
+	SS_DUTY_LOG = 4,      /* saying something */
+	SS_DUTY_READ = 8,     /* reads, and most other guards */
+	SS_DUTY_CLOSE = 16,   /* looking at what is unread before a close */
+	SS_DUTY_LIST = 32,    /* the same of all descriptors, at the exit */
+	SS_DUTY_SPIN = 64,    /* busy polling */
+	SS_DUTY_YIELD = 128,  /* letting readers run */
+	SS_DUTY_GRACE = 256,  /* waiting until nothing comes in any more */
+	SS_DUTY_OWNERS = 512, /* asking who holds a socket: late registration */
+	SS_DUTY_ALL = 1023,
 };
 
 /* The duties that are forbidden, as bits; only ever grows. Atomic. */

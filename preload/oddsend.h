@@ -19,7 +19,7 @@ static inline void ss_oddsend_before(int fd, int flags)
 	if (__builtin_expect(!(flags & MSG_OOB), 1))
 		return;
 	saved_errno = errno;
-	ss_worth_forget(fd);
+	ss_worth_end(fd);
 	ss_unmerge_peer(fd);
 	errno = saved_errno;
 }

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "../bpf/permit.h"
 #include "blocking.h"
 #include "enroll.h"
 #include "hooks.h"
@@ -76,12 +77,15 @@ static bool switches_on(int i, const void *value, socklen_t len)
 static void unmerge_for(int i, int fd, const void *value, socklen_t len)
 {
 	int level = options[i].level, name = options[i].name;
+	struct ss_undisturbed u;
 
 	if (!ss_unmerge_is_not(fd))
 		return;
+	ss_undisturbed_begin(&u);
 	REAL(setsockopt)(fd, level, name, &options[i].without, sizeof(int));
 	if (ss_unmerge(fd) || name != SO_RCVLOWAT)
 		REAL(setsockopt)(fd, level, name, value, len);
+	ss_undisturbed_end(&u);
 }
 
 static int set(int i, int fd, const void *value, socklen_t len)
@@ -112,25 +116,33 @@ static bool is_refused(int i, int fd, const void *value, socklen_t len)
 	       switches_on(i, value, len) && ss_enroll_is_registered(fd, &key);
 }
 
+static int set_or_refuse(int i, int fd, const void *value, socklen_t len)
+{
+	int saved_errno = errno;
+
+	if (is_refused(i, fd, value, len)) {
+		errno = options[i].error;
+		return -1;
+	}
+	errno = saved_errno;
+	return set(i, fd, value, len);
+}
+
 int ss_options_set(int fd, int level, int name, const void *value,
 		   socklen_t len)
 {
+	int i = find(level, name), result;
 	struct ss_undisturbed u;
-	int i = find(level, name), result = -1;
-	bool on_trial;
 
 	if (i < 0)
 		return REAL(setsockopt)(fd, level, name, value, len);
+	if (options[i].effect == TIMEOUT || !ss_worth_is_open(fd) ||
+	    !ss_may(SS_DUTY_OWNERS) || !ss_runtime_owns_memory())
+		return set_or_refuse(i, fd, value, len);
 	ss_undisturbed_begin(&u);
-	on_trial = ss_worth_is_open(fd);
-	if (on_trial)
-		ss_worth_hold(fd);
-	if (is_refused(i, fd, value, len))
-		errno = options[i].error;
-	else
-		result = set(i, fd, value, len);
-	if (on_trial)
-		ss_worth_release();
+	ss_worth_hold(fd);
+	result = set_or_refuse(i, fd, value, len);
+	ss_worth_release();
 	ss_undisturbed_end(&u);
 	return result;
 }

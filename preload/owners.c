@@ -25,7 +25,8 @@ int ss_owners(int fd)
 
 	/* A filter sees a packet from behind its Ethernet header on. */
 	memcpy(packet + ETH_HLEN, &fd, sizeof(fd));
-	if (ss_bpf_prog_run(program, packet, sizeof(packet), &n))
+	if (!ss_may(SS_DUTY_OWNERS) ||
+	    ss_bpf_prog_run(program, packet, sizeof(packet), &n))
 		n = SS_OWNERS_MANY;
 	errno = saved_errno;
 	return (int)n;

@@ -23,6 +23,7 @@
 #include "hosts.h"
 #include "ownfd.h"
 #include "spawn.h"
+#include "undisturbed.h"
 #include "unmerge.h"
 #include "worth.h"
 
@@ -258,27 +259,26 @@ static void after_fork_in_child(void)
 static void start_once(void)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
-	sigset_t all, old;
-	int asleep = SS_ASLEEP, cancel;
+	struct ss_undisturbed u;
+	int asleep = SS_ASLEEP;
 
-	/* A handler that connects would wait for the thread it interrupts. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	/* Nor may a cancelled thread leave the others waiting for ever. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	/* A handler that connects would wait for the thread it interrupts, and
+	 * a cancelled thread would leave the others waiting for ever. */
+	ss_undisturbed_begin(&u);
 	if (__atomic_compare_exchange_n(&state, &asleep, SS_STARTING, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		owner = getpid();
 		ss_real_bind_all();
 		if (!watching_forks)
-			pthread_atfork(NULL, NULL, after_fork_in_child);
+			pthread_atfork(ss_worth_before_fork,
+				       ss_worth_after_fork,
+				       after_fork_in_child);
 		watching_forks = true;
 		start();
 	}
 	while (get_state() == SS_STARTING)
 		nanosleep(&msec, NULL);
-	pthread_setcancelstate(cancel, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ss_undisturbed_end(&u);
 }
 
 bool ss_runtime_on(void)

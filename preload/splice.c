@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 #include "oddread.h"
 #include "runtime.h"
 #include "signals.h"
+#include "undisturbed.h"
 #include "unmerge.h"
 #include "unread.h"
 
@@ -82,39 +82,34 @@ static ssize_t move(int in, int out, char *buf, size_t len)
 #define NR_LOCKS 64
 static int locks[NR_LOCKS];
 
-static void lock(int fd, sigset_t *old)
+static void lock(int fd, struct ss_undisturbed *u)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, old);
+	ss_undisturbed_begin(u);
 	while (__atomic_exchange_n(&locks[fd % NR_LOCKS], 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
 
-static void unlock(int fd, const sigset_t *old)
+static void unlock(int fd, const struct ss_undisturbed *u)
 {
 	__atomic_store_n(&locks[fd % NR_LOCKS], 0, __ATOMIC_RELEASE);
-	pthread_sigmask(SIG_SETMASK, old, NULL);
+	ss_undisturbed_end(u);
 }
 
 static ssize_t move_pages(int in, int out, size_t len)
 {
 	char *buf = mmap(NULL, 2 * MOVE_MAX, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int saved_errno, state;
-	sigset_t old;
+	struct ss_undisturbed u;
+	int saved_errno;
 	ssize_t n;
 
 	if (buf == MAP_FAILED)
 		return -1;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	lock(in, &old);
+	lock(in, &u);
 	n = move(in, out, buf, len < MOVE_MAX ? len : MOVE_MAX);
 	saved_errno = errno;
-	unlock(in, &old);
-	pthread_setcancelstate(state, NULL);
 	munmap(buf, 2 * MOVE_MAX);
+	unlock(in, &u);
 	errno = saved_errno;
 	return n;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "unmerge.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/membarrier.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -97,6 +99,14 @@ static bool is_clean(int fd)
 	return ss_unread(fd) == SS_UNREAD_TCP;
 }
 
+/* Not on kernels with nohz_full. */
+static bool has_grace_periods(void)
+{
+	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL;
+}
+
 /* Another one, of the program itself, is not to be lost. */
 static bool has_filter(int fd)
 {
@@ -115,10 +125,19 @@ static bool has_filter(int fd)
  */
 static bool stop_packets(int fd)
 {
-	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-	const struct sock_fprog filter = { 1, &nothing };
+	/* But a RST, which nobody sends again: bit 2 of byte 13. */
+	struct sock_filter rst_only[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 4, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, ~0U),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog filter = {
+		sizeof(rst_only) / sizeof(rst_only[0]), rst_only
+	};
 
-	return ss_may(SS_DUTY_GRACE) && !has_filter(fd) &&
+	return ss_may(SS_DUTY_GRACE) && has_grace_periods() &&
+	       !has_filter(fd) &&
 	       !REAL(setsockopt)(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
 				 sizeof(filter));
 }
@@ -157,6 +176,7 @@ bool ss_unmerge(int fd)
 	struct ss_undisturbed u;
 	struct ss_key key;
 	bool done = false;
+	int duplicate;
 
 	if (!has_map() || !ss_enroll_is_registered(fd, &key) ||
 	    !is_merged(&key))
@@ -168,10 +188,15 @@ bool ss_unmerge(int fd)
 	if (ss_unread_by_tcp(fd) != 0 || ss_unread_has_ended(fd))
 		return false;
 	ss_undisturbed_begin(&u);
-	if (stop_packets(fd)) {
-		done = is_quiet(fd) && take_out_in_peace(fd, &key);
-		let_packets(fd);
+	/* The number may be another's before this is over. */
+	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
+	if (duplicate >= 0 && stop_packets(duplicate)) {
+		done = is_quiet(duplicate) &&
+		       take_out_in_peace(duplicate, &key);
+		let_packets(duplicate);
 	}
+	if (duplicate >= 0)
+		REAL(close)(duplicate);
 	ss_undisturbed_end(&u);
 	return done;
 }
@@ -182,6 +207,7 @@ void ss_unmerge_peer(int fd)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	struct ss_key self, peer;
+	int under_way = 0;
 	bool fin = true;
 
 	/* It may be registered, though we are not. */
@@ -197,7 +223,8 @@ void ss_unmerge_peer(int fd)
 	}
 	/* We are the one who sends to it, so nothing comes in meanwhile. */
 	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
-		if (ss_unread_by_tcp_of(&peer, &fin) == 0 && !fin) {
+		if (!REAL(ioctl)(fd, SIOCOUTQ, &under_way) && !under_way &&
+		    ss_unread_by_tcp_of(&peer, &fin) == 0 && !fin) {
 			take_out(&peer);
 			return;
 		}

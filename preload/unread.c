@@ -190,22 +190,13 @@ bool ss_unread_none_by_tcp(int fd)
 	return ss_unread_by_tcp(fd) == 0;
 }
 
-/* TCP gives bytes before the error that is behind them. */
-static bool holds_memory(int fd)
-{
-	__u32 mem[SK_MEMINFO_VARS];
-	socklen_t len = sizeof(mem);
-
-	return !REAL(getsockopt)(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) &&
-	       mem[SK_MEMINFO_RMEM_ALLOC];
-}
-
 static void add_by_tcp(int fd, int *bytes)
 {
 	int by_tcp = ss_unread_by_tcp(fd);
 
-	if (holds_memory(fd) ? by_tcp <= 0
-			     : by_tcp < 0 && !ss_unread_has_error(fd))
+	/* TCP gives bytes before the error that is behind them. */
+	if (ss_unread_has_error(fd) ? by_tcp <= 0 && ss_key_has_queue(fd)
+				    : by_tcp < 0)
 		by_tcp = peek_all(fd);
 	if (by_tcp > 0)
 		*bytes += by_tcp;

@@ -24,11 +24,14 @@
 struct ss_worth ss_worth[SS_WORTH_FDS];
 
 /*
- * busy: the number that is being registered, and 1, and the process that does it;
- * one at a time. held: a duplicate of it meanwhile, and 1. 0: none. Atomic.
+ * The number that is being registered, and 1, and the process that does it; one at a
+ * time, and no fork(2) meanwhile. 0: none. Atomic.
  */
 static unsigned long long busy;
-static int held;
+
+#define NO_NUMBER -2 /* of a fork(2) */
+
+static struct ss_undisturbed forking; /* of the thread that is busy with it */
 
 enum {
 	DECIDED,
@@ -243,6 +246,8 @@ static unsigned char enter(const struct ss_worth *w, int fd, int duplicate,
 		return DECIDED;
 	if (!reads || !reads_alone(w, duplicate))
 		return SENDS;
+	/* Now there is no other process any more. */
+	ss_options_learn(duplicate);
 	ss_enroll_reads(duplicate);
 	return DECIDED;
 }
@@ -254,7 +259,8 @@ static void decide(struct ss_worth *w, int fd, unsigned char state, bool reads)
 	unsigned char next;
 	int duplicate;
 
-	if (!ss_runtime_on_for(fd) || !ss_owners_can_tell())
+	if (!ss_runtime_on_for(fd) || !ss_owners_can_tell() ||
+	    !ss_runtime_owns_memory())
 		return;
 	ss_undisturbed_begin(&u);
 	if (!become_busy(fd))
@@ -262,12 +268,10 @@ static void decide(struct ss_worth *w, int fd, unsigned char state, bool reads)
 	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
 	if (duplicate < 0)
 		goto free;
-	__atomic_store_n(&held, duplicate + 1, __ATOMIC_SEQ_CST);
 	next = enter(w, fd, duplicate, state, reads);
 	/* It may have been forgotten meanwhile. */
 	__atomic_compare_exchange_n(&w->state, &state, next, false,
 				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-	__atomic_store_n(&held, 0, __ATOMIC_SEQ_CST);
 	/* If the number was closed meanwhile, this is the last close. */
 	if (ss_owners(duplicate) == 1)
 		ss_reset_before_close(duplicate);
@@ -312,12 +316,35 @@ void ss_worth_release(void)
 	be_free();
 }
 
+void ss_worth_end(int fd)
+{
+	struct ss_undisturbed u;
+
+	if (!ss_worth_is_open(fd) || !ss_may(SS_DUTY_OWNERS) ||
+	    !ss_runtime_owns_memory())
+		return;
+	ss_undisturbed_begin(&u);
+	ss_worth_hold(fd);
+	ss_worth_forget(fd);
+	ss_worth_release();
+	ss_undisturbed_end(&u);
+}
+
+void ss_worth_before_fork(void)
+{
+	struct ss_undisturbed u;
+
+	ss_undisturbed_begin(&u);
+	ss_worth_hold(NO_NUMBER);
+	forking = u;
+}
+
 void ss_worth_after_fork(void)
 {
-	int duplicate = __atomic_exchange_n(&held, 0, __ATOMIC_SEQ_CST) - 1;
+	const struct ss_undisturbed u = forking;
 
-	if (duplicate >= 0)
-		REAL(close)(duplicate);
+	ss_worth_release();
+	ss_undisturbed_end(&u);
 }
 
 /* Somebody else holds it, it seems: less and less often, then. */
@@ -334,7 +361,7 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	int saved_errno = errno;
 
 	if (flags & MSG_OOB)
-		ss_worth_forget(fd);
+		ss_worth_end(fd);
 	if (state == DECIDED || flags & (MSG_OOB | NOT_PLAIN) ||
 	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;

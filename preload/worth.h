@@ -58,9 +58,10 @@ bool ss_worth_may_try(int fd);
  */
 bool ss_worth_try(int fd);
 
-/* The number @fd is closed, or given to a new descriptor; or its connection needs
- * what only TCP has. */
+/* The number @fd is closed, or given to a new descriptor... */
 void ss_worth_forget(int fd);
+/* ...or its connection needs what only TCP has. Waits for who is registering it. */
+void ss_worth_end(int fd);
 
 /* @to is a duplicate of @from. */
 void ss_worth_copy(int from, int to);
@@ -116,7 +117,9 @@ static inline void ss_worth_end_read(const struct ss_worth_read *r)
 void ss_worth_hold(int fd);
 void ss_worth_release(void);
 
-/* In a child of fork(2). */
+/* No registration happens across a fork(2): the child would keep a duplicate. In both
+ * processes after it. */
+void ss_worth_before_fork(void);
 void ss_worth_after_fork(void);
 
 /* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
