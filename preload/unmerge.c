@@ -207,7 +207,7 @@ void ss_unmerge_peer(int fd)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	struct ss_key self, peer;
-	int under_way = 0;
+	int under_way = 0; /* not sent yet; loopback delivers at once */
 	bool fin = true;
 
 	/* It may be registered, though we are not. */
@@ -223,7 +223,7 @@ void ss_unmerge_peer(int fd)
 	}
 	/* We are the one who sends to it, so nothing comes in meanwhile. */
 	for (int i = 0; i < PEER_WAIT_MSECS; i++) {
-		if (!REAL(ioctl)(fd, SIOCOUTQ, &under_way) && !under_way &&
+		if (!REAL(ioctl)(fd, SIOCOUTQNSD, &under_way) && !under_way &&
 		    ss_unread_by_tcp_of(&peer, &fin) == 0 && !fin) {
 			take_out(&peer);
 			return;
