@@ -5,17 +5,13 @@
  * the rest. Which of the two is inside a read when the connection is registered is
  * left to chance. Exit status 1: a request was not answered in time.
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
+
+#include "pair.h"
 
 #define THREADS	  2
 #define SIZE	  8
@@ -28,37 +24,6 @@ struct job {
 	int quit_after;
 	int served, working; /* atomic */
 };
-
-static void check(int ok, const char *what)
-{
-	if (ok)
-		return;
-	perror(what);
-	exit(2);
-}
-
-static void connect_pair(int *client, int *server)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	struct timeval patience = { PATIENCE, 0 };
-	socklen_t len = sizeof(addr);
-
-	check(!bind(listener, (struct sockaddr *)&addr, len) &&
-		      !listen(listener, 1) &&
-		      !getsockname(listener, (struct sockaddr *)&addr, &len),
-	      "listen");
-	*client = socket(AF_INET, SOCK_STREAM, 0);
-	check(!connect(*client, (struct sockaddr *)&addr, len), "connect");
-	*server = accept(listener, NULL, NULL);
-	check(*server >= 0, "accept");
-	close(listener);
-	setsockopt(*client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(*server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(*client, SOL_SOCKET, SO_RCVTIMEO, &patience,
-		   sizeof(patience));
-}
 
 /* Whether this thread ends, of those that are left. */
 static int leaves(struct job *job)
@@ -118,9 +83,14 @@ static int serve_and_ask(int i)
 {
 	struct job job = { .quit_after = 3 + i % 12, .working = THREADS };
 	pthread_t threads[THREADS];
-	int client, answered;
+	struct timeval patience = { PATIENCE, 0 };
+	int client, answered, one = 1;
 
-	connect_pair(&client, &job.end);
+	make_pair(&client, &job.end);
+	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(job.end, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
 	for (int t = 0; t < THREADS; t++)
 		check(!pthread_create(&threads[t], NULL, serve, &job),
 		      "pthread_create");

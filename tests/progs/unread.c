@@ -4,14 +4,13 @@
  * prints how many were accepted and by how much kernel memory grew:
  * "accepted=N kilobytes=N", and reads them all back.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "pair.h"
 
 #define PAGE_KB	     4
 #define PAUSE_MS     300 /* an ACK may be delayed that long */
@@ -46,26 +45,6 @@ static long kernel_memory(void)
 {
 	return number_in("/proc/meminfo", "Slab:", "Slab:") +
 	       number_in("/proc/net/sockstat", "TCP:", "mem ") * PAGE_KB;
-}
-
-static void make_pair(int *a, int *b)
-{
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(addr);
-	int l = socket(AF_INET, SOCK_STREAM, 0);
-
-	*a = socket(AF_INET, SOCK_STREAM, 0);
-	if (l < 0 || *a < 0 || bind(l, (struct sockaddr *)&addr, len) ||
-	    listen(l, 1) || getsockname(l, (struct sockaddr *)&addr, &len) ||
-	    connect(*a, (struct sockaddr *)&addr, len))
-		die("connect");
-	*b = accept(l, NULL, NULL);
-	if (*b < 0)
-		die("accept");
-	close(l);
 }
 
 /* Until the socket takes no more, and no more after waiting either. */
