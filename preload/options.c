@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "../bpf/permit.h"
 #include "blocking.h"
 #include "enroll.h"
 #include "hooks.h"
@@ -133,17 +132,14 @@ int ss_options_set(int fd, int level, int name, const void *value,
 {
 	int i = find(level, name), result;
 	struct ss_undisturbed u;
+	bool held;
 
 	if (i < 0)
 		return REAL(setsockopt)(fd, level, name, value, len);
-	if (options[i].effect == TIMEOUT || !ss_worth_is_open(fd) ||
-	    !ss_may(SS_DUTY_OWNERS) || !ss_runtime_owns_memory())
-		return set_or_refuse(i, fd, value, len);
-	ss_undisturbed_begin(&u);
-	ss_worth_hold(fd);
+	held = options[i].effect != TIMEOUT && ss_worth_hold(fd, &u);
 	result = set_or_refuse(i, fd, value, len);
-	ss_worth_release();
-	ss_undisturbed_end(&u);
+	if (held)
+		ss_worth_release(&u);
 	return result;
 }
 

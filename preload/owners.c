@@ -19,7 +19,7 @@ bool ss_owners_can_tell(void)
 
 int ss_owners(int fd)
 {
-	unsigned char packet[ETH_HLEN + SS_OWNERS_MANY] = { 0 };
+	unsigned char packet[ETH_HLEN + sizeof(fd)] = { 0 };
 	int program = ss_ownfd(SS_OBJECT_OWNERS), saved_errno = errno;
 	__u32 n;
 

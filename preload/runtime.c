@@ -250,7 +250,7 @@ static void after_fork_in_child(void)
 {
 	owner = getpid();
 	recovering = false;
-	ss_worth_after_fork();
+	ss_worth_after_fork_in_child();
 	if (get_state() == SS_STARTING)
 		set_state(SS_ASLEEP);
 }

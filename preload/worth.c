@@ -19,19 +19,17 @@
 #include "owners.h"
 #include "reset.h"
 #include "runtime.h"
-#include "undisturbed.h"
 
 struct ss_worth ss_worth[SS_WORTH_FDS];
 
 /*
- * The number that is being registered, and 1, and the process that does it; one at a
- * time, and no fork(2) meanwhile. 0: none. Atomic.
+ * busy: the number that is being registered, and 1, and the process that does it; one
+ * at a time. 0: none. forks: threads inside fork(2), which none begins beside, and
+ * which wait for it; never the other way round, for they may wait for locks that are
+ * held by who sets an option. Atomic.
  */
 static unsigned long long busy;
-
-#define NO_NUMBER -2 /* of a fork(2) */
-
-static struct ss_undisturbed forking; /* of the thread that is busy with it */
+static int forks;
 
 enum {
 	DECIDED,
@@ -265,6 +263,8 @@ static void decide(struct ss_worth *w, int fd, unsigned char state, bool reads)
 	ss_undisturbed_begin(&u);
 	if (!become_busy(fd))
 		goto out;
+	if (__atomic_load_n(&forks, __ATOMIC_SEQ_CST))
+		goto free;
 	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
 	if (duplicate < 0)
 		goto free;
@@ -305,46 +305,50 @@ void ss_worth_end_read_slowly(const struct ss_worth_read *r)
 				   __ATOMIC_SEQ_CST);
 }
 
-void ss_worth_hold(int fd)
+bool ss_worth_hold(int fd, struct ss_undisturbed *u)
 {
+	if (!ss_worth_is_open(fd) || !ss_may(SS_DUTY_OWNERS) ||
+	    !ss_runtime_owns_memory())
+		return false;
+	ss_undisturbed_begin(u);
 	while (!become_busy(fd))
 		sched_yield();
+	return true;
 }
 
-void ss_worth_release(void)
+void ss_worth_release(const struct ss_undisturbed *u)
 {
 	be_free();
+	ss_undisturbed_end(u);
 }
 
 void ss_worth_end(int fd)
 {
 	struct ss_undisturbed u;
+	bool held = ss_worth_hold(fd, &u);
 
-	if (!ss_worth_is_open(fd) || !ss_may(SS_DUTY_OWNERS) ||
-	    !ss_runtime_owns_memory())
-		return;
-	ss_undisturbed_begin(&u);
-	ss_worth_hold(fd);
 	ss_worth_forget(fd);
-	ss_worth_release();
-	ss_undisturbed_end(&u);
+	if (held)
+		ss_worth_release(&u);
 }
 
 void ss_worth_before_fork(void)
 {
-	struct ss_undisturbed u;
-
-	ss_undisturbed_begin(&u);
-	ss_worth_hold(NO_NUMBER);
-	forking = u;
+	__atomic_fetch_add(&forks, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&busy, __ATOMIC_SEQ_CST) >> 32 ==
+	       busy_with(0) >> 32)
+		sched_yield();
 }
 
 void ss_worth_after_fork(void)
 {
-	const struct ss_undisturbed u = forking;
+	__atomic_fetch_sub(&forks, 1, __ATOMIC_SEQ_CST);
+}
 
-	ss_worth_release();
-	ss_undisturbed_end(&u);
+void ss_worth_after_fork_in_child(void)
+{
+	be_free();
+	__atomic_store_n(&forks, 0, __ATOMIC_SEQ_CST);
 }
 
 /* Somebody else holds it, it seems: less and less often, then. */

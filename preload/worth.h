@@ -32,6 +32,7 @@
 #include <sys/socket.h>
 
 #include "blocking.h"
+#include "undisturbed.h"
 
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
@@ -113,14 +114,17 @@ static inline void ss_worth_end_read(const struct ss_worth_read *r)
 	__attribute__((cleanup(ss_worth_end_read)))                            \
 	const struct ss_worth_read read_ = ss_worth_begin_read(fd)
 
-/* Between these, undisturbed, @fd is not registered: an option is set. */
-void ss_worth_hold(int fd);
-void ss_worth_release(void);
+/*
+ * Between these, undisturbed, @fd is not registered: an option is set. False: it is
+ * not on trial, and nothing is to be released.
+ */
+bool ss_worth_hold(int fd, struct ss_undisturbed *u);
+void ss_worth_release(const struct ss_undisturbed *u);
 
-/* No registration happens across a fork(2): the child would keep a duplicate. In both
- * processes after it. */
+/* No registration happens across a fork(2): the child would keep a duplicate. */
 void ss_worth_before_fork(void);
 void ss_worth_after_fork(void);
+void ss_worth_after_fork_in_child(void);
 
 /* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
  * write. They keep errno. */

@@ -172,6 +172,10 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter registered -ge 1000
 }
 
+@test "worth: fork(2) beside a thread that sets an option" {
+	shimmed timeout -s KILL 20 "$BIN/forks" 500
+}
+
 @test "worth: what a child asks for is honoured" {
 	does child_sets
 }
