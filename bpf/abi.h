@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 5
+#define SS_ABI	 6
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -95,6 +95,7 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(tcp_order, "messages on TCP: earlier TCP bytes still unread")        \
 	X(tcp_room, "messages on TCP: receive buffer share used up")           \
 	X(tcp_messages, "messages on TCP: too many messages unread")           \
+	X(tcp_one_way, "messages on TCP: many small ones, the peer silent")    \
 	X(tcp_unwilling, "messages on TCP: an end needs TCP's own path")       \
 	X(tcp_no_self, "messages on TCP: sender not under its own key")        \
 	X(refused, "messages refused: no way back to TCP (EACCES)")            \

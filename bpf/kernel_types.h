@@ -90,6 +90,7 @@ struct request_sock;
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u8 recvmsg_inq : 1;
+	__u8 nonagle : 4; /* TCP_NODELAY, TCP_CORK */
 	bool is_mptcp;
 	__u32 rcv_nxt;
 	__u32 rcv_wup;

@@ -29,6 +29,10 @@ struct sender {
 	__u32 vain;
 	__u32 hurry;
 	__u32 ahead; /* bytes since B was last far behind */
+	/* See is_one_way(). */
+	__u32 one_way; /* messages in a row */
+	__u32 answers; /* what B had sent at the last look */
+	__u64 looked;  /* bpf_ktime_get_ns() */
 };
 
 struct {

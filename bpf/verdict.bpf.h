@@ -26,6 +26,7 @@ enum outcome {
 	UNWILLING,
 };
 
+#include "oneway.bpf.h"
 #include "patience.bpf.h"
 
 /* The socket that the last successful bpf_msg_redirect_hash() chose. */
@@ -211,6 +212,13 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	if (!sender)
 		goto no_self;
 
+	peer_of(&peer, &self);
+	if (is_one_way(sender, &self, &peer, KERNEL(struct tcp_sock, a),
+		       msg->size, direct)) {
+		COUNT(tcp_one_way);
+		return SK_PASS; /* nothing chosen: TCP */
+	}
+
 	/* First of all, be sure of the way back to TCP: a socket that was
 	 * connected again, or registered under another key, has none. */
 	if (!same_key(&sender->self, &self)) {
@@ -223,7 +231,6 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		sender->self = self;
 	}
 
-	peer_of(&peer, &self);
 	if (bpf_msg_redirect_hash(msg, &merged, &peer, BPF_F_INGRESS) !=
 	    SK_PASS) {
 		/* Registered, but taken out: it wants TCP's own queue. */

@@ -77,6 +77,18 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 10
 }
 
+# A redirect for each of them is slower than TCP, which joins them.
+@test "worth: a flood of small messages goes by TCP, also after exchanges" {
+	does flood 64 20000
+	assert_counter registered -eq 2
+	assert_counter tcp_one_way -ge 10000
+	assert_counter redirected_messages -ge 150 # exchanges before and after
+	"$SOCKSHUNT" unload
+	"$SOCKSHUNT" load
+	does flood 8192 5000
+	assert_counter tcp_one_way -eq 0
+}
+
 @test "worth: a thread that waits in a read, while another writes" {
 	does beside thread
 	assert_counter registered -eq 2

@@ -91,6 +91,26 @@ def oneway(size, times):
     sender.join()
 
 
+def flood(size, times):
+    """Exchanges, then small messages one way, each unlike the last one, then
+    exchanges again."""
+    ends = connection()
+    size, times = int(size), int(times)
+    for end in ends:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    for client, server in (ends, ends[::-1]):
+        exchange(client, server, 10)
+        messages = [pattern(size, i % 256) for i in range(times)]
+
+        def send():
+            for message in messages:
+                client.sendall(message)
+        sender = run(send)
+        receive(server, b''.join(messages))
+        sender.join()
+    exchange(*ends, 100)
+
+
 def large_beside(wait_for_answer):
     """While somebody waits in a read, another writes what is worth it; and
     then the answer comes by the short way, or behind bytes by TCP."""
