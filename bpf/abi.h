@@ -183,9 +183,14 @@ struct ss_addr {
 
 /*
  * The verdict has seen on a CPU with this number (modulo) that a sender is far
- * ahead of its reader, and takes note of it again after so many bytes.
+ * ahead of its reader, and takes note of it again after so many bytes. What the
+ * sender's process may do; the later ones are for blocking sockets only.
  */
 #define SS_AHEAD_BYTES 16384
+enum ss_ahead {
+	SS_AHEAD_YIELD = 1,
+	SS_AHEAD_NAP,
+};
 
 /*
  * The only element of the control map, mapped shared and writable by every
@@ -211,7 +216,7 @@ struct ss_control {
 	struct ss_counters counters;
 	struct ss_addr addrs[SS_MAX_ADDRS];
 	__u64 spinning[SS_CPUS];
-	__u8 ahead[SS_CPUS];
+	__u8 ahead[SS_CPUS]; /* enum ss_ahead */
 	__u32 any_ahead; /* one of these was set: most senders look no further */
 };
 

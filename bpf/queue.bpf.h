@@ -25,10 +25,12 @@ struct sender {
 	__u64 read_messages;
 	__u64 mark_messages;
 	__u64 mark_bytes;
-	/* Waits in vain, in a row, and messages until the next one may be. */
-	__u32 vain;
-	__u32 hurry;
-	__u32 ahead; /* bytes since B was last far behind */
+	/* See waits(). */
+	__u32 vain;   /* waits in vain, in a row */
+	__u32 hurry;  /* messages until the next one may be */
+	__u32 late;   /* bytes that went by TCP, in a row; up to LATE */
+	__u32 behind; /* what B had not read before a nap; 0: there was none */
+	__u32 ahead;  /* bytes since B was last far behind */
 	/* See is_one_way(). */
 	__u32 one_way; /* messages in a row */
 	__u32 answers; /* what B had sent at the last look */

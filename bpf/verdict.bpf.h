@@ -115,31 +115,6 @@ static __always_inline enum outcome judge(struct sender *sender,
 	return outcome;
 }
 
-/* For A's process, which may let B's run: preload/yield.h. */
-static __always_inline void tell_who_is_ahead(struct sender *sender,
-					      enum outcome outcome, void *b,
-					      __u32 size, bool direct)
-{
-	__u32 zero = 0, cpu = bpf_get_smp_processor_id() % SS_CPUS;
-	struct sock *sb = KERNEL(struct sock, b);
-	struct ss_control *c;
-
-	sender->ahead += size;
-	if (sender->ahead < SS_AHEAD_BYTES)
-		return;
-	if (outcome == REDIRECT &&
-	    waiting_bytes(sb, direct) <
-		    room_of(sb, READ(sb, sk_rcvbuf), direct) / 2 &&
-	    unread(sender, sb, direct) < SS_MAX_MESSAGES / 2)
-		return;
-	sender->ahead = 0;
-	c = bpf_map_lookup_elem(&control, &zero);
-	if (!c)
-		return;
-	c->ahead[cpu] = 1;
-	c->any_ahead = 1;
-}
-
 static __always_inline void count(enum outcome outcome, __u32 size)
 {
 	struct ss_counters *c = this_cpu_counters();

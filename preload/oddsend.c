@@ -65,7 +65,7 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 		take_error(fd);
 	if (sent > 0) {
 		ss_worth_after_write(fd, sent);
-		ss_yield_if_ahead(fd);
+		ss_yield_if_ahead(fd, flags);
 	}
 	return sent;
 }

@@ -40,7 +40,7 @@ static inline ssize_t ss_oddsend_after(int fd, ssize_t n, int flags)
 {
 	if (__builtin_expect(n > 0, 1)) {
 		ss_worth_after_write(fd, n);
-		ss_yield_if_ahead(fd);
+		ss_yield_if_ahead(fd, flags);
 		return n;
 	}
 	return ss_oddsend_result(fd, n, flags);

@@ -3,10 +3,26 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "../bpf/permit.h"
+#include "hooks.h"
 
-void ss_yield_slowly(void)
+/*
+ * As short as it can be: 60 us with the usual timer slack. Not nanosleep(3), which
+ * is a cancellation point: what was sent would not be told.
+ */
+static void nap(void)
+{
+	static const struct timespec soon = { 0, 1 };
+
+	REAL(syscall)
+	(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&soon, 0, 0, 0);
+}
+
+void ss_yield_slowly(int fd, int flags)
 {
 	struct ss_control *c = ss_runtime.control;
 	int saved_errno = errno;
@@ -18,8 +34,17 @@ void ss_yield_slowly(void)
 	cpu = (unsigned int)sched_getcpu() % SS_CPUS;
 	/* Another CPU's is forgotten so, which will be told again. */
 	__atomic_store_n(&c->any_ahead, 0, __ATOMIC_RELAXED);
-	if (!__atomic_exchange_n(&c->ahead[cpu], 0, __ATOMIC_RELAXED))
+	switch (__atomic_exchange_n(&c->ahead[cpu], 0, __ATOMIC_RELAXED)) {
+	case 0:
 		return;
-	sched_yield();
+	case SS_AHEAD_NAP:
+		if (ss_blocking_waits(fd, flags)) {
+			nap();
+			break;
+		}
+		/* fall through */
+	default:
+		sched_yield();
+	}
 	errno = saved_errno;
 }

@@ -11,15 +11,15 @@
 #include "blocking.h"
 #include "runtime.h"
 
-void ss_yield_slowly(void);
+void ss_yield_slowly(int fd, int flags);
 
-/* After a send on @fd; keeps errno. */
-static inline void ss_yield_if_ahead(int fd)
+/* After a send on @fd with @flags; keeps errno. */
+static inline void ss_yield_if_ahead(int fd, int flags)
 {
 	if (ss_runtime.control &&
 	    __builtin_expect(ss_runtime.control->any_ahead != 0, 0) &&
 	    ss_blocking_generation(fd) & SS_GENERATION_TCP)
-		ss_yield_slowly();
+		ss_yield_slowly(fd, flags);
 }
 
 #endif

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import functools
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -109,6 +110,42 @@ def flood(size, times):
         receive(server, b''.join(messages))
         sender.join()
     exchange(*ends, 100)
+
+
+def read_late(ends, each):
+    """All of them by turns, after a while in which all buffers have become full."""
+    expected = pattern(LARGE) * 3
+    read = dict.fromkeys(ends, 0)
+    buffer = bytearray(2 * LARGE)
+    poller = select.epoll()
+    for end in ends:
+        poller.register(end, select.EPOLLIN)
+    by_number = {end.fileno(): end for end in ends}
+    time.sleep(0.2)
+    while min(read.values()) < each:
+        for number, _ in poller.poll():
+            end = by_number[number]
+            size = end.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            at = read[end] % LARGE
+            assert size and buffer.startswith(expected[at:at + size])
+            read[end] += size
+    os._exit(0)
+
+
+def behind(connections, times):
+    """The reader begins late, and has then much to read of each connection."""
+    pairs = [connection() for _ in range(int(connections))]
+    for pair in pairs:
+        exchange(*pair, 10)
+    child = os.fork()
+    if not child:
+        read_late([server for _, server in pairs], LARGE * int(times))
+    for _, server in pairs:
+        server.close()
+    for _ in range(int(times)):
+        for client, _ in pairs:
+            client.sendall(pattern(LARGE))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def large_beside(wait_for_answer):
