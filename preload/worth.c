@@ -59,6 +59,11 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* A reader that is always behind never leaves nothing: then the next one will do. */
 #define MOST_VAIN 16
 
+/* Looks at who holds a socket, in a row; and reads from one row to the next, of large
+ * messages between which others are sent. */
+#define LOOKS	      8
+#define LARGE_BETWEEN 16
+
 #define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
 
 void ss_worth_start(void)
@@ -160,11 +165,15 @@ void ss_worth_received(const struct msghdr *msg)
 	errno = saved_errno;
 }
 
-static void note(struct ss_worth *w, unsigned char what)
+/* Whether it turns. */
+static bool note(struct ss_worth *w, unsigned char what)
 {
-	if (w->last != what && w->last != NOTHING && w->turns < 255)
+	bool turns = w->last != what && w->last != NOTHING;
+
+	if (turns && w->turns < 255)
 		w->turns++;
 	w->last = what;
+	return turns;
 }
 
 static bool is_time_to_look(unsigned int reads)
@@ -222,11 +231,19 @@ static bool has_left_nothing(const struct ss_worth *w, int fd)
 	return !p.revents || w->vain >= MOST_VAIN;
 }
 
-/* A thread inside a read, which counts as a reader, says that nobody else is. */
+/*
+ * A thread inside a read, which counts as a reader, says that nobody else is. A
+ * thread inside a send counts as an owner, but comes out now and then.
+ */
 static bool reads_alone(const struct ss_worth *w, int duplicate)
 {
-	return __atomic_load_n(&w->readers, __ATOMIC_SEQ_CST) == 1 &&
-	       ss_owners(duplicate) == 2;
+	for (int i = 0; i < LOOKS; i++) {
+		if (__atomic_load_n(&w->readers, __ATOMIC_SEQ_CST) != 1)
+			return false;
+		if (ss_owners(duplicate) == 2)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -351,11 +368,16 @@ void ss_worth_after_fork_in_child(void)
 	__atomic_store_n(&forks, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Somebody else holds it, it seems: less and less often, then. */
-static bool is_vain(struct ss_worth *w)
+/*
+ * Somebody else holds it, it seems: less and less often, then. But a thread that
+ * sends @large messages nearly all the time is worth many looks.
+ */
+static bool is_vain(struct ss_worth *w, bool large)
 {
 	w->vain++;
-	return w->vain > MOST_VAIN && w->vain & (w->vain - 1);
+	if (w->vain <= MOST_VAIN || !(w->vain & (w->vain - 1)))
+		return false;
+	return !large || w->vain % LARGE_BETWEEN;
 }
 
 void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
@@ -363,6 +385,7 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	struct ss_worth *w = &ss_worth[fd];
 	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
 	int saved_errno = errno;
+	bool turns = false;
 
 	if (flags & MSG_OOB)
 		ss_worth_end(fd);
@@ -370,10 +393,11 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;
 	if (n > 0) {
-		note(w, READ);
+		turns = note(w, READ);
 		w->reads++;
 	}
-	if ((state == SENDS || is_worth_it(w, fd, n > 0)) && !is_vain(w))
+	if ((state == SENDS || is_worth_it(w, fd, n > 0)) &&
+	    !is_vain(w, turns && n >= LARGE_BYTES))
 		decide(w, fd, state, true);
 	errno = saved_errno;
 }
