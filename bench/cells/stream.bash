@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # Streams, by a sender that blocks:
-# stream_SIZE_PLACEMENT[_both|_cCONNECTIONS|_nodelay|_greeted].
+# stream_SIZE_PLACEMENT[_both|_cCONNECTIONS|_nodelay|_greeted|_slow].
 # Sockets are as they come, with Nagle's algorithm: that is TCP at its best, and
-# the shim leaves small messages to it; not where there were exchanges before.
+# the shim leaves small messages to it; not where there were exchanges before. A slow
+# reader works for 100 us on 64 KiB, after exchanges.
 # shellcheck shell=bash
 
 stream_cell() { # NAME UNIT [quick]
@@ -27,20 +28,23 @@ if two_cpus; then
 	stream_cell 64_two_c100 sends/s
 	stream_cell 64_two_nodelay sends/s
 	stream_cell 64_two_greeted sends/s
+	stream_cell 65536_two_slow MiB/s
+	stream_cell 1048576_two_slow MiB/s
 fi
 
 stream_round() { # CELL SIDE SECONDS RAW
-	local size where more metric=mib
+	local size where more metric=mib options=()
 
 	IFS=_ read -r _ size where more <<<"$1"
 	case $more in
-	both) more=-b ;;
-	nodelay) more=-N ;;
-	greeted) more=-g4 ;;
-	c*) more=-c${more#c} ;;
+	both) options=(-b) ;;
+	nodelay) options=(-N) ;;
+	greeted) options=(-g4) ;;
+	slow) options=(-g4 -w100) ;;
+	c*) options=("-$more") ;;
 	esac
 	[[ $size -ne 64 ]] || metric=rate
 	placement "$where"
 	load_round "$2" "$4" "$metric" stream -t "$3" -s "$size" \
-		${more:+"$more"} "${PLACEMENT[@]}"
+		"${options[@]}" "${PLACEMENT[@]}"
 }

@@ -33,8 +33,9 @@ struct load {
 	unsigned int idle;    /* connections beside these that say nothing */
 	unsigned int stalled; /* and that are written to, but never read */
 	bool both_ways;
-	bool no_delay;		/* streams, too */
-	unsigned int greetings; /* exchanges before a stream begins */
+	bool no_delay;		 /* streams, too */
+	unsigned int greetings;	 /* exchanges before a stream begins */
+	unsigned int work_usecs; /* of a stream's reader, on WORK_BYTES */
 	enum reader reader;
 	unsigned int spin_usecs;
 	struct sockaddr_storage addr;

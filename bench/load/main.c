@@ -45,6 +45,7 @@ static void usage(FILE *to)
 	      "  -N           stream without Nagle's algorithm\n"
 	      "  -g TIMES     first send a message back and forth so often "
 	      "(0)\n"
+	      "  -w USECS     stream's readers work so long on 64 KiB (0)\n"
 	      "  -p A,B       CPUs of server and client (where the scheduler "
 	      "likes)\n"
 	      "  -u USECS     readers poll so long before they block (0)\n"
@@ -104,7 +105,8 @@ static void parse(struct plan *p, int argc, char **argv)
 
 	p->workload = find_workload(argv[1]);
 	optind = 2;
-	while ((opt = getopt(argc, argv, "t:s:c:i:S:bNg:p:u:na:e:H:")) != -1) {
+	while ((opt = getopt(argc, argv, "t:s:c:i:S:bNg:w:p:u:na:e:H:")) !=
+	       -1) {
 		switch (opt) {
 		case 't':
 			p->seconds = number(optarg, 0.001, 3600);
@@ -129,6 +131,9 @@ static void parse(struct plan *p, int argc, char **argv)
 			break;
 		case 'g':
 			l->greetings = (unsigned int)number(optarg, 0, 1000);
+			break;
+		case 'w':
+			l->work_usecs = (unsigned int)number(optarg, 0, 1e6);
 			break;
 		case 'p':
 			if (sscanf(optarg, "%d,%d", &p->cpu[SERVER],

@@ -14,6 +14,7 @@
 
 #define READ_SIZE  (128 << 10)
 #define MAX_EVENTS 64
+#define WORK_BYTES 65536
 
 struct side {
 	const struct load *l;
@@ -31,6 +32,19 @@ static void *send_all(void *arg)
 	return NULL;
 }
 
+/* As a reader that does something with what it reads; on its CPU, and no memory. */
+static void work(const struct load *l, size_t bytes)
+{
+	uint64_t until;
+
+	if (!l->work_usecs)
+		return;
+	until = now_nsecs() +
+		(uint64_t)l->work_usecs * 1000 * bytes / WORK_BYTES;
+	while (now_nsecs() < until)
+		;
+}
+
 static void read_one(const struct side *s)
 {
 	char *buf = allocate(READ_SIZE);
@@ -40,6 +54,7 @@ static void read_one(const struct side *s)
 
 		check(n > 0, "recv");
 		count(s->end, 0, (uint64_t)n);
+		work(s->l, (size_t)n);
 	}
 }
 
@@ -68,6 +83,7 @@ static void read_many(const struct side *s)
 				continue;
 			check(n > 0, "recv");
 			count(s->end, 0, (uint64_t)n);
+			work(s->l, (size_t)n);
 		}
 	}
 }
