@@ -35,6 +35,11 @@ cell_not_worth_it() { # NAME
 	CELL_REDIRECTED[$1 cgroup]=either
 }
 
+# Of those that may turn out to be.
+cell_may_be_worth_it() { # NAME
+	CELL_REDIRECTED[$1]=either
+}
+
 # Whether messages are, in a round: yes, no, maybe, either.
 is_redirected() { # CELL SIDE
 	echo "${CELL_REDIRECTED[$1 $2]-${CELL_REDIRECTED[$1]-yes}}"

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "../conf/log.h"
 
@@ -69,6 +70,8 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_OWNERS, SYS_sched_yield, { 0 } },
 	{ SS_DUTY_OWNERS, SYS_prlimit64, { 0, RLIMIT_NOFILE } },
 	{ SS_DUTY_OWNERS, SYS_rt_sigprocmask, { 0, 0, 0, 8 } },
+	{ SS_DUTY_OWNERS, SYS_getsockopt, { NO_FD, IPPROTO_TCP, TCP_INFO } },
+	{ SS_DUTY_OWNERS, SYS_getsockopt, { NO_FD, IPPROTO_TCP, TCP_NODELAY } },
 	{ SS_DUTY_BPF, SYS_getpeername, { NO_FD } },
 	{ SS_DUTY_BPF, SYS_getsockname, { NO_FD } },
 	{ SS_DUTY_START, SYS_clone, { CLONE_SIGHAND } }, /* without CLONE_VM */

@@ -53,6 +53,13 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 #define LARGE_BYTES    32768
 #define LARGE_MESSAGES 4
 
+/* After how many writes TCP is asked whether it joins them: more than most responses
+ * have; then twice as many each time. So often in a row it must not: while a reader
+ * on the same CPU wakes up for each message, it does not, either. */
+#define LEAST_WRITES 64
+#define MOST_WRITES  8192
+#define ALONE	     2
+
 /* After how many reads the peer is looked for: 4, 8, 16..., then each of so many. */
 #define MOST_BETWEEN 1024
 
@@ -83,6 +90,10 @@ static void begin(int fd)
 	w->large = 0;
 	w->vain = 0;
 	w->reads = 0;
+	w->writes = 0;
+	w->alone = 0;
+	w->ask = LEAST_WRITES;
+	w->joined = (struct ss_joined){ 0 };
 	__atomic_store_n(&w->readers, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
@@ -402,6 +413,25 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	errno = saved_errno;
 }
 
+/* By a write of @n bytes. */
+static bool is_worth_sending(struct ss_worth *w, int fd, ssize_t n)
+{
+	unsigned int writes = ++w->writes;
+
+	if (n >= LARGE_BYTES && w->large < LARGE_MESSAGES)
+		return ++w->large == LARGE_MESSAGES;
+	if (writes < w->ask)
+		return false;
+	w->writes = 0;
+	if (w->ask < MOST_WRITES)
+		w->ask *= 2;
+	if (ss_joined(fd, writes, &w->joined))
+		w->alone = 0;
+	else
+		w->alone++;
+	return turns_needed && w->alone >= ALONE;
+}
+
 void ss_worth_after_write_slowly(int fd, ssize_t n)
 {
 	struct ss_worth *w = &ss_worth[fd];
@@ -410,9 +440,8 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 	if (n <= 0)
 		return;
 	note(w, WRITE);
-	if (n >= LARGE_BYTES && w->large < LARGE_MESSAGES &&
-	    ++w->large == LARGE_MESSAGES &&
-	    __atomic_load_n(&w->state, __ATOMIC_RELAXED) == ON_TRIAL)
+	if (__atomic_load_n(&w->state, __ATOMIC_RELAXED) == ON_TRIAL &&
+	    is_worth_sending(w, fd, n))
 		decide(w, fd, ON_TRIAL, false);
 	errno = saved_errno;
 }

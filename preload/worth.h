@@ -3,12 +3,13 @@
  * Which connections are worth registering. That costs both ends 10 to 25 us
  * (bench: churn), which an exchange of messages gives back at about 8: so one
  * that ends after an exchange or two is better left alone. And one that only
- * sends small messages is faster by TCP, which joins them into large segments.
+ * sends small messages is faster by TCP if that joins them (joined.h).
  * Hence a connection is on trial first, an ordinary TCP one, until it
  *
  *  - has turned often enough between writing and reading
  *    (register_after_exchanges), or
  *  - has written large messages, or
+ *  - has written many small ones that TCP does not join, or
  *  - is told by the sockhash that its peer has been found worth it.
  *
  * A read that waits inside TCP never sees what is redirected. So the socket is
@@ -32,6 +33,7 @@
 #include <sys/socket.h>
 
 #include "blocking.h"
+#include "joined.h"
 #include "undisturbed.h"
 
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
@@ -41,9 +43,13 @@ struct ss_worth {
 	unsigned char last;  /* what was done last: read or write */
 	unsigned char turns; /* from one to the other */
 	unsigned char large; /* messages written */
+	unsigned char alone; /* times in a row that TCP did not join writes */
 	unsigned short vain; /* times it was worth it, but not the moment */
 	unsigned short reads;
 	unsigned short readers; /* threads inside a read */
+	unsigned short writes;	/* since TCP was asked whether it joins them */
+	unsigned short ask;	/* after so many */
+	struct ss_joined joined;
 };
 extern struct ss_worth ss_worth[SS_WORTH_FDS];
 

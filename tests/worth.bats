@@ -65,10 +65,18 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter registered -eq 4
 }
 
-@test "worth: small messages in one direction stay on TCP" {
+@test "worth: small messages in one direction that TCP joins stay on TCP" {
 	does oneway 64 20000
 	does oneway 16384 500
 	assert_counter registered -eq 0
+}
+
+@test "worth: small messages in one direction that TCP does not join" {
+	does trickle 64 150
+	assert_counter registered -eq 0
+	does trickle 64 300
+	assert_counter registered -eq 2
+	assert_counter redirected_messages -ge 10
 }
 
 @test "worth: large messages in one direction are redirected" {

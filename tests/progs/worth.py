@@ -21,12 +21,12 @@ LIMIT_SECS = 20
 SYS_READ = {'x86_64': 0, 'aarch64': 63}[os.uname().machine]
 
 
-def connection():
+def connection(no_delay=1):
     listener = socket.create_server(('127.0.0.1', 0))
     client = socket.create_connection(listener.getsockname())
     server = listener.accept()[0]
     for end in (client, server):
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, no_delay)
     listener.close()
     return client, server
 
@@ -81,7 +81,7 @@ def elsewhere():
 
 
 def oneway(size, times):
-    client, server = connection()
+    client, server = connection(no_delay=0)
     size, times = int(size), int(times)
 
     def send():
@@ -92,13 +92,20 @@ def oneway(size, times):
     sender.join()
 
 
+def trickle(size, times):
+    """Each goes by itself, whether Nagle's algorithm is on or not."""
+    client, server = connection(no_delay=0)
+    for i in range(int(times)):
+        client.sendall(pattern(int(size), i % 256))
+        time.sleep(0.001)
+        receive(server, pattern(int(size), i % 256))
+
+
 def flood(size, times):
     """Exchanges, then small messages one way, each unlike the last one, then
     exchanges again."""
-    ends = connection()
+    ends = connection(no_delay=0)
     size, times = int(size), int(times)
-    for end in ends:
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
     for client, server in (ends, ends[::-1]):
         exchange(client, server, 10)
         messages = [pattern(size, i % 256) for i in range(times)]

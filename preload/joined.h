@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Small messages one way: TCP joins them into large segments, by Nagle's algorithm or
+ * while its window is full, and is then faster than a redirect of each; or it sends
+ * each by itself, and then it is slower (bench: stream_64_*).
+ */
+#ifndef SOCKSHUNT_JOINED_H
+#define SOCKSHUNT_JOINED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What was so when it was asked last. All 0: before the first message. */
+struct ss_joined {
+	uint32_t segments;
+	uint32_t usecs; /* of CLOCK_MONOTONIC */
+};
+
+/*
+ * Whether TCP joins what is written to @fd, as it has done with the last @messages, or
+ * may do so, as they come so fast that Nagle's algorithm would: updates @last. True as
+ * well if that cannot be told. May change errno.
+ */
+bool ss_joined(int fd, unsigned int messages, struct ss_joined *last);
+
+#endif
