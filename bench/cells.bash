@@ -37,7 +37,9 @@ cell_not_worth_it() { # NAME
 
 # Of those that may turn out to be.
 cell_may_be_worth_it() { # NAME
-	CELL_REDIRECTED[$1]=either
+	CELL_REDIRECTED[$1 shim]=either
+	CELL_REDIRECTED[$1 spin]=either
+	CELL_REDIRECTED[$1 cgroup]=either
 }
 
 # Whether messages are, in a round: yes, no, maybe, either.

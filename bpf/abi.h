@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 6
+#define SS_ABI	 7
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -183,14 +183,10 @@ struct ss_addr {
 
 /*
  * The verdict has seen on a CPU with this number (modulo) that a sender is far
- * ahead of its reader, and takes note of it again after so many bytes. What the
- * sender's process may do; the later ones are for blocking sockets only.
+ * ahead of its reader, and takes note of it again after so many bytes: whoever sends
+ * there next may yield. Or it is to take a nap, by the cookie of its socket.
  */
 #define SS_AHEAD_BYTES 16384
-enum ss_ahead {
-	SS_AHEAD_YIELD = 1,
-	SS_AHEAD_NAP,
-};
 
 /*
  * The only element of the control map, mapped shared and writable by every
@@ -216,7 +212,8 @@ struct ss_control {
 	struct ss_counters counters;
 	struct ss_addr addrs[SS_MAX_ADDRS];
 	__u64 spinning[SS_CPUS];
-	__u8 ahead[SS_CPUS]; /* enum ss_ahead */
+	__u8 ahead[SS_CPUS];
+	__u64 naps[SS_CPUS]; /* cookies; 0: none */
 	__u32 any_ahead; /* one of these was set: most senders look no further */
 };
 

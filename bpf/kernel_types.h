@@ -43,6 +43,10 @@ struct proto {
 	long *sysctl_mem;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
@@ -55,6 +59,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags;
+	atomic64_t skc_cookie; /* 0 until somebody asks for it */
 };
 
 typedef struct {
@@ -74,6 +79,7 @@ struct sock {
 	__u8 sk_shutdown;
 	__u8 sk_userlocks : 4;
 	__u16 sk_protocol;
+	struct socket *sk_socket;
 	void *sk_user_data;
 };
 
@@ -153,6 +159,7 @@ typedef struct {
 
 struct file {
 	file_ref_t f_ref;
+	unsigned int f_flags;
 	struct inode *f_inode;
 	void *private_data;
 };
@@ -194,6 +201,7 @@ struct pt_regs___arm64 {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 

@@ -21,7 +21,9 @@ enum ss_duty {
 	SS_DUTY_YIELD = 128,  /* letting readers run */
 	SS_DUTY_GRACE = 256,  /* waiting until nothing comes in any more */
 	SS_DUTY_OWNERS = 512, /* asking who holds a socket: late registration */
-	SS_DUTY_ALL = 1023,
+	SS_DUTY_NAP = 1024,   /* sleeping after a send */
+	SS_DUTY_JOINED = 2048, /* asking what TCP joins */
+	SS_DUTY_ALL = 4095,
 };
 
 /* The duties that are forbidden, as bits; only ever grows. Atomic. */

@@ -15,6 +15,12 @@
 #define RING_ROOM     (16 << 20)
 #define RING_MESSAGES (16 * SS_MAX_MESSAGES)
 
+/* Of what is tried less and less often while it is in vain. */
+struct backoff {
+	__u32 vain;  /* times, in a row */
+	__u32 hurry; /* messages until the next time */
+};
+
 /* What A remembers; only its own sends touch it, under its socket lock. */
 struct sender {
 	struct ss_key self; /* found in the sockhash to be A */
@@ -26,10 +32,11 @@ struct sender {
 	__u64 mark_messages;
 	__u64 mark_bytes;
 	/* See waits(). */
-	__u32 vain;   /* waits in vain, in a row */
-	__u32 hurry;  /* messages until the next one may be */
+	struct backoff spins;
+	struct backoff naps;
+	__u64 napped; /* bpf_ktime_get_ns() of the last nap; 0: none to judge */
+	__u32 behind; /* what B had not read then, of what came by TCP */
 	__u32 late;   /* bytes that went by TCP, in a row; up to LATE */
-	__u32 behind; /* what B had not read before a nap; 0: there was none */
 	__u32 ahead;  /* bytes since B was last far behind */
 	/* See is_one_way(). */
 	__u32 one_way; /* messages in a row */

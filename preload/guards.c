@@ -295,15 +295,19 @@ HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size,
 
 HOOK ssize_t write(int fd, const void *buf, size_t len)
 {
-	ssize_t n = REAL(write)(fd, buf, len);
+	ssize_t n;
 
+	ss_oddsend_before(fd, 0);
+	n = REAL(write)(fd, buf, len);
 	return ss_oddsend_after(fd, n, 0);
 }
 
 HOOK ssize_t writev(int fd, const struct iovec *iov, int n_iov)
 {
-	ssize_t n = REAL(writev)(fd, iov, n_iov);
+	ssize_t n;
 
+	ss_oddsend_before(fd, 0);
+	n = REAL(writev)(fd, iov, n_iov);
 	/* A vector of no bytes never comes to the socket. */
 	return n ? ss_oddsend_after(fd, n, 0) : 0;
 }

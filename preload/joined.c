@@ -30,21 +30,30 @@ static bool has_nagle(int fd)
 	return !no_delay;
 }
 
+/* Where TCP joins messages of that size, at most two thirds as many segments. */
+static bool is_small(const struct tcp_info *info, unsigned int messages,
+		     uint64_t bytes)
+{
+	return bytes / messages <= info->tcpi_snd_mss / 3 * 2;
+}
+
 bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
 {
 	struct ss_joined before = *last;
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 
-	if (!ss_may(SS_DUTY_OWNERS) ||
+	if (!ss_may(SS_DUTY_JOINED) ||
 	    REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
-	    len < offsetof(struct tcp_info, tcpi_data_segs_out) +
-			    sizeof(info.tcpi_data_segs_out))
+	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +
+			    sizeof(info.tcpi_bytes_sent))
 		return true;
 	last->segments = info.tcpi_data_segs_out;
+	last->bytes = info.tcpi_bytes_sent;
 	last->usecs = now_usecs();
-	/* Where TCP joins messages at all, it needs less than two thirds. */
-	if (last->segments - before.segments < messages / 4 * 3)
+	if (!before.segments ||
+	    last->segments - before.segments < messages / 4 * 3 ||
+	    !is_small(&info, messages, last->bytes - before.bytes))
 		return true;
 	return last->usecs - before.usecs < messages * SLOW_USECS &&
 	       has_nagle(fd);

@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What was so when it was asked last. All 0: before the first message. */
+/* What was so when it was asked last; no segments: it was not. */
 struct ss_joined {
+	uint64_t bytes;
 	uint32_t segments;
 	uint32_t usecs; /* of CLOCK_MONOTONIC */
 };
@@ -19,7 +20,7 @@ struct ss_joined {
 /*
  * Whether TCP joins what is written to @fd, as it has done with the last @messages, or
  * may do so, as they come so fast that Nagle's algorithm would: updates @last. True as
- * well if that cannot be told. May change errno.
+ * well if that cannot be told, so the first time. May change errno.
  */
 bool ss_joined(int fd, unsigned int messages, struct ss_joined *last);
 

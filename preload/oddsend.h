@@ -16,6 +16,7 @@ static inline void ss_oddsend_before(int fd, int flags)
 {
 	int saved_errno;
 
+	ss_worth_before_write(fd);
 	if (__builtin_expect(!(flags & MSG_OOB), 1))
 		return;
 	saved_errno = errno;

@@ -34,7 +34,7 @@ static int forks;
 enum {
 	DECIDED,
 	ON_TRIAL,
-	SENDS, /* entered for sending: its reads are TCP's */
+	SENDS = SS_WORTH_SENDS,
 };
 
 enum {
@@ -66,10 +66,8 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* A reader that is always behind never leaves nothing: then the next one will do. */
 #define MOST_VAIN 16
 
-/* Looks at who holds a socket, in a row; and reads from one row to the next, of large
- * messages between which others are sent. */
-#define LOOKS	      8
-#define LARGE_BETWEEN 16
+/* At who holds a socket. */
+#define LOOKS 8
 
 #define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
 
@@ -176,15 +174,11 @@ void ss_worth_received(const struct msghdr *msg)
 	errno = saved_errno;
 }
 
-/* Whether it turns. */
-static bool note(struct ss_worth *w, unsigned char what)
+static void note(struct ss_worth *w, unsigned char what)
 {
-	bool turns = w->last != what && w->last != NOTHING;
-
-	if (turns && w->turns < 255)
+	if (w->last != what && w->last != NOTHING && w->turns < 255)
 		w->turns++;
 	w->last = what;
-	return turns;
 }
 
 static bool is_time_to_look(unsigned int reads)
@@ -244,7 +238,7 @@ static bool has_left_nothing(const struct ss_worth *w, int fd)
 
 /*
  * A thread inside a read, which counts as a reader, says that nobody else is. A
- * thread inside a send counts as an owner, but comes out now and then.
+ * thread inside a send counts as an owner, but comes out, and begins no other one.
  */
 static bool reads_alone(const struct ss_worth *w, int duplicate)
 {
@@ -253,6 +247,7 @@ static bool reads_alone(const struct ss_worth *w, int duplicate)
 			return false;
 		if (ss_owners(duplicate) == 2)
 			return true;
+		sched_yield();
 	}
 	return false;
 }
@@ -324,6 +319,12 @@ void ss_worth_begin_read_slowly(int fd)
 	}
 }
 
+void ss_worth_before_write_slowly(int fd)
+{
+	while (is_busy(fd))
+		sched_yield();
+}
+
 void ss_worth_end_read_slowly(const struct ss_worth_read *r)
 {
 	/* Another connection's are counted anew. */
@@ -379,16 +380,11 @@ void ss_worth_after_fork_in_child(void)
 	__atomic_store_n(&forks, 0, __ATOMIC_SEQ_CST);
 }
 
-/*
- * Somebody else holds it, it seems: less and less often, then. But a thread that
- * sends @large messages nearly all the time is worth many looks.
- */
-static bool is_vain(struct ss_worth *w, bool large)
+/* Somebody else holds it, it seems: less and less often, then. */
+static bool is_vain(struct ss_worth *w)
 {
 	w->vain++;
-	if (w->vain <= MOST_VAIN || !(w->vain & (w->vain - 1)))
-		return false;
-	return !large || w->vain % LARGE_BETWEEN;
+	return w->vain > MOST_VAIN && w->vain & (w->vain - 1);
 }
 
 void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
@@ -396,7 +392,6 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	struct ss_worth *w = &ss_worth[fd];
 	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
 	int saved_errno = errno;
-	bool turns = false;
 
 	if (flags & MSG_OOB)
 		ss_worth_end(fd);
@@ -404,32 +399,42 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;
 	if (n > 0) {
-		turns = note(w, READ);
+		note(w, READ);
 		w->reads++;
 	}
-	if ((state == SENDS || is_worth_it(w, fd, n > 0)) &&
-	    !is_vain(w, turns && n >= LARGE_BYTES))
+	if ((state == SENDS || is_worth_it(w, fd, n > 0)) && !is_vain(w))
 		decide(w, fd, state, true);
 	errno = saved_errno;
+}
+
+/* Several threads may write. */
+static unsigned short next_ask(unsigned short ask)
+{
+	return ask < MOST_WRITES ? (unsigned short)(ask * 2) : MOST_WRITES;
 }
 
 /* By a write of @n bytes. */
 static bool is_worth_sending(struct ss_worth *w, int fd, ssize_t n)
 {
-	unsigned int writes = ++w->writes;
+	unsigned short writes = ++w->writes, ask = w->ask;
+	bool first = !w->joined.segments;
 
 	if (n >= LARGE_BYTES && w->large < LARGE_MESSAGES)
 		return ++w->large == LARGE_MESSAGES;
-	if (writes < w->ask)
+	if (writes < ask || !turns_needed || !ss_runtime_is_on())
 		return false;
 	w->writes = 0;
-	if (w->ask < MOST_WRITES)
-		w->ask *= 2;
-	if (ss_joined(fd, writes, &w->joined))
-		w->alone = 0;
-	else
+	if (!ss_joined(fd, writes, &w->joined))
 		w->alone++;
-	return turns_needed && w->alone >= ALONE;
+	else
+		w->alone = 0;
+	if (w->alone >= ALONE) {
+		w->alone = ALONE - 1; /* it may not be the moment */
+		return true;
+	}
+	if (!first)
+		w->ask = next_ask(ask);
+	return false;
 }
 
 void ss_worth_after_write_slowly(int fd, ssize_t n)

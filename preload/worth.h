@@ -38,6 +38,8 @@
 
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
+#define SS_WORTH_SENDS 2 /* entered for sending: its reads are TCP's */
+
 struct ss_worth {
 	unsigned char state; /* worth.c; 0: not on trial, or no longer */
 	unsigned char last;  /* what was done last: read or write */
@@ -131,6 +133,16 @@ void ss_worth_release(const struct ss_undisturbed *u);
 void ss_worth_before_fork(void);
 void ss_worth_after_fork(void);
 void ss_worth_after_fork_in_child(void);
+
+/* Before a write to @fd: who asks at that moment whether others hold it must not
+ * find us inside. */
+void ss_worth_before_write_slowly(int fd);
+static inline void ss_worth_before_write(int fd)
+{
+	if (ss_worth_is_open(fd) &&
+	    __builtin_expect(ss_worth[fd].state == SS_WORTH_SENDS, 0))
+		ss_worth_before_write_slowly(fd);
+}
 
 /* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
  * write. They keep errno. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,21 +11,37 @@
 #include "../bpf/permit.h"
 #include "hooks.h"
 
+#define MOST_SLACK_NSECS 200000
+
+static bool is_nap_for(int fd, unsigned long long cookie)
+{
+	unsigned long long own;
+	socklen_t len = sizeof(own);
+
+	return cookie && ss_may(SS_DUTY_NAP) &&
+	       !REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &own, &len) &&
+	       own == cookie;
+}
+
 /*
- * As short as it can be: 60 us with the usual timer slack. Not nanosleep(3), which
- * is a cancellation point: what was sent would not be told.
+ * As short as it can be: 60 us with the usual timer slack, and none where that is
+ * much larger. Not nanosleep(3), which is a cancellation point: what was sent would
+ * not be told.
  */
 static void nap(void)
 {
 	static const struct timespec soon = { 0, 1 };
+	long slack = REAL(syscall)(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0, 0);
 
-	REAL(syscall)
+	if (slack >= 0 && slack <= MOST_SLACK_NSECS)
+		REAL(syscall)
 	(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&soon, 0, 0, 0);
 }
 
 void ss_yield_slowly(int fd, int flags)
 {
 	struct ss_control *c = ss_runtime.control;
+	unsigned long long cookie;
 	int saved_errno = errno;
 	unsigned int cpu;
 
@@ -34,17 +51,10 @@ void ss_yield_slowly(int fd, int flags)
 	cpu = (unsigned int)sched_getcpu() % SS_CPUS;
 	/* Another CPU's is forgotten so, which will be told again. */
 	__atomic_store_n(&c->any_ahead, 0, __ATOMIC_RELAXED);
-	switch (__atomic_exchange_n(&c->ahead[cpu], 0, __ATOMIC_RELAXED)) {
-	case 0:
-		return;
-	case SS_AHEAD_NAP:
-		if (ss_blocking_waits(fd, flags)) {
-			nap();
-			break;
-		}
-		/* fall through */
-	default:
+	cookie = __atomic_exchange_n(&c->naps[cpu], 0, __ATOMIC_RELAXED);
+	if (is_nap_for(fd, cookie) && ss_blocking_waits(fd, flags))
+		nap();
+	else if (__atomic_exchange_n(&c->ahead[cpu], 0, __ATOMIC_RELAXED))
 		sched_yield();
-	}
 	errno = saved_errno;
 }

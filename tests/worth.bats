@@ -72,9 +72,9 @@ does() { # SCENARIO [NUMBER...]
 }
 
 @test "worth: small messages in one direction that TCP does not join" {
-	does trickle 64 150
+	does trickle 64 240
 	assert_counter registered -eq 0
-	does trickle 64 300
+	does trickle 64 400
 	assert_counter registered -eq 2
 	assert_counter redirected_messages -ge 10
 }
@@ -102,6 +102,16 @@ does() { # SCENARIO [NUMBER...]
 	does behind 20 1000
 	"$SOCKSHUNT" status
 	assert_counter redirected_messages -ge 10000
+}
+
+@test "worth: a sender that does not block takes no nap" {
+	local slept
+
+	does nonblocking 1500 >"$BATS_TEST_TMPDIR/slept"
+	"$SOCKSHUNT" status
+	assert_counter tcp_order -ge 500
+	slept=$(sed -n 's/^slept //p' "$BATS_TEST_TMPDIR/slept")
+	[[ $slept -le 50 ]]
 }
 
 # The thread that sends is inside a system call nearly all the time, and looks like

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import functools
 import os
+import resource
 import select
 import signal
 import socket
@@ -132,7 +133,10 @@ def read_late(ends, each):
     while min(read.values()) < each:
         for number, _ in poller.poll():
             end = by_number[number]
-            size = end.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            try:
+                size = end.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue
             at = read[end] % LARGE
             assert size and buffer.startswith(expected[at:at + size])
             read[end] += size
@@ -146,6 +150,9 @@ def behind(connections, times):
         exchange(*pair, 10)
     child = os.fork()
     if not child:
+        signal.alarm(LIMIT_SECS)
+        for client, _ in pairs:
+            client.close()
         read_late([server for _, server in pairs], LARGE * int(times))
     for _, server in pairs:
         server.close()
@@ -153,6 +160,37 @@ def behind(connections, times):
         for client, _ in pairs:
             client.sendall(pattern(LARGE))
     assert os.waitpid(child, 0)[1] == 0
+
+
+def nonblocking(times):
+    """A sender that must not sleep, to a reader that is slower."""
+    client, server = connection()
+    exchange(client, server, 10)
+
+    def read_slowly():
+        left = LARGE * int(times)
+        while left:
+            left -= len(server.recv(min(left, LARGE)))
+            until = time.perf_counter() + 0.0002
+            while time.perf_counter() < until:
+                pass
+    child = os.fork()
+    if not child:
+        signal.alarm(LIMIT_SECS)
+        client.close()
+        read_slowly()
+        os._exit(0)
+    client.setblocking(False)
+    left = LARGE * int(times)
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    while left:
+        try:
+            left -= client.send(pattern(min(left, LARGE)))
+        except BlockingIOError:
+            pass
+    slept = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before
+    assert os.waitpid(child, 0)[1] == 0
+    print(f'slept {slept}')
 
 
 def large_beside(wait_for_answer):
