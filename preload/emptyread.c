@@ -23,14 +23,21 @@ bool ss_emptyread_is_vain_slowly(int fd, int flags)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct ss_emptyread *e = &ss_emptyread;
 
-	if (flags & NOT_PLAIN || ss_options_used() || ++e->looks > MOST_LOOKS ||
+	if (++e->looks > MOST_LOOKS) {
+		e->times = SS_EMPTYREAD_TIMES - 1;
+		return false;
+	}
+	if (flags & NOT_PLAIN || ss_options_used() ||
 	    e->generation != ss_blocking_generation(fd) ||
 	    !ss_may(SS_DUTY_READ) || ss_blocking_waits(fd, flags)) {
 		e->times = 0;
 		return false;
 	}
-	if (REAL(poll)(&p, 1, 0))
+	if (REAL(poll)(&p, 1, 0)) {
+		if (e->looks == 1)
+			e->times = 0;
 		return false;
+	}
 	errno = EAGAIN;
 	return true;
 }

@@ -4,7 +4,7 @@
  * each vain recvmsg(2) takes the socket's lock, which bpf_tcp_ingress() sleeps
  * for, and a round trip takes twice as long as on TCP. After some vain reads in
  * a row the next ones look by poll(2), which takes no lock, and end there if there
- * is nothing.
+ * is nothing; until one finds something at its first look.
  */
 #ifndef SOCKSHUNT_EMPTYREAD_H
 #define SOCKSHUNT_EMPTYREAD_H
@@ -19,7 +19,7 @@ struct ss_emptyread {
 	int fd;
 	unsigned char generation;
 	unsigned char times; /* 0: no such descriptor */
-	unsigned char looks;
+	unsigned char looks; /* since a read */
 };
 extern __thread struct ss_emptyread ss_emptyread
 	__attribute__((tls_model("initial-exec")));
@@ -41,6 +41,9 @@ static inline ssize_t ss_emptyread_after(int fd, int flags, ssize_t n)
 {
 	if (__builtin_expect(n < 0, 0) && errno == EAGAIN)
 		ss_emptyread_was_vain(fd, flags);
+	else if (ss_emptyread.times >= SS_EMPTYREAD_TIMES &&
+		 ss_emptyread.fd == fd)
+		ss_emptyread.looks = 0;
 	else
 		ss_emptyread.times = 0;
 	return n;
