@@ -31,11 +31,12 @@ static bool is_nap_for(int fd, unsigned long long cookie)
 static void nap(void)
 {
 	static const struct timespec soon = { 0, 1 };
+	long at = (long)&soon;
 	long slack = REAL(syscall)(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0, 0);
 
-	if (slack >= 0 && slack <= MOST_SLACK_NSECS)
-		REAL(syscall)
-	(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&soon, 0, 0, 0);
+	if (slack < 0 || slack > MOST_SLACK_NSECS)
+		return;
+	REAL(syscall)(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, at, 0, 0, 0);
 }
 
 void ss_yield_slowly(int fd, int flags)
