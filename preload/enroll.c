@@ -258,7 +258,7 @@ static bool is_under(const struct ss_key *key, __u64 cookie)
 	return entered == cookie;
 }
 
-static __u64 cookie_of(int fd)
+__u64 ss_enroll_cookie(int fd)
 {
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -271,14 +271,14 @@ bool ss_enroll_is_registered(int fd, struct ss_key *key)
 {
 	return ss_runtime_is_on() && ss_may(SS_DUTY_BPF) &&
 	       !ss_key_of_socket(fd, inode(), key) &&
-	       is_under(key, cookie_of(fd));
+	       is_under(key, ss_enroll_cookie(fd));
 }
 
 /* The key of a socket that has no peer any more: after a reset. */
 static bool find_key(int fd, struct ss_key *key)
 {
 	int map = ss_ownfd(SS_OBJECT_SOCKHASH);
-	__u64 cookie = cookie_of(fd);
+	__u64 cookie = ss_enroll_cookie(fd);
 	struct ss_key next;
 	bool more = !ss_bpf_map_next_key(map, NULL, &next);
 

@@ -48,4 +48,7 @@ bool ss_enroll_peer_is_in(int fd);
 /* Whether the socket @fd is in the sockhash now; @key: under which key. */
 bool ss_enroll_is_registered(int fd, struct ss_key *key);
 
+/* The cookie of the socket @fd; 0: it has none. */
+__u64 ss_enroll_cookie(int fd);
+
 #endif

@@ -66,7 +66,7 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* A reader that is always behind never leaves nothing: then the next one will do. */
 #define MOST_VAIN 16
 
-/* At who holds a socket. */
+/* How often it is asked, in a row, who holds a socket. */
 #define LOOKS 8
 
 #define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)

@@ -9,18 +9,14 @@
 #include <unistd.h>
 
 #include "../bpf/permit.h"
+#include "enroll.h"
 #include "hooks.h"
 
 #define MOST_SLACK_NSECS 200000
 
-static bool is_nap_for(int fd, unsigned long long cookie)
+static bool is_nap_for(int fd, __u64 cookie)
 {
-	unsigned long long own;
-	socklen_t len = sizeof(own);
-
-	return cookie && ss_may(SS_DUTY_NAP) &&
-	       !REAL(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, &own, &len) &&
-	       own == cookie;
+	return cookie && ss_may(SS_DUTY_NAP) && ss_enroll_cookie(fd) == cookie;
 }
 
 /*
@@ -42,7 +38,7 @@ static void nap(void)
 void ss_yield_slowly(int fd, int flags)
 {
 	struct ss_control *c = ss_runtime.control;
-	unsigned long long cookie;
+	__u64 cookie;
 	int saved_errno = errno;
 	unsigned int cpu;
 
