@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 7
+#define SS_ABI	 8
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -107,6 +107,7 @@ static inline int ss_is_loopback(const __u32 ip[4])
 	X(unregistered_remote, "sockets whose peer is not on this host")       \
 	X(unregistered_options, "sockets that need what only TCP has")         \
 	X(unregistered_other, "sockets left on TCP: other errors")             \
+	X(left, "sockets taken out again: a flood that goes by TCP")           \
 	X(splices_refused, "calls of splice(2) refused, without the shim")     \
 	X(spins,                                                               \
 	  "waits that spun first (busy_poll_usecs; counted now and then)")     \
@@ -132,7 +133,20 @@ struct ss_counters {
  */
 #define SS_MAX_MESSAGES 256
 
-/* What SS_PROG_OWNERS answers at most, and for "cannot tell". */
+/* What SS_PROG_OWNERS is asked of a descriptor of its caller... */
+struct ss_question {
+	__u32 fd;
+	__u32 what;
+};
+#define SS_ASK_OWNERS 0 /* how many references its socket has */
+#define SS_ASK_ALONE                                                           \
+	1 /* the same; many if the table of descriptors is shared */
+/* The bytes that TCP has received, if all of them were read, else 0; and those that
+ * were redirected to it, or are about to be: modulo 2^32, and the rest. */
+#define SS_ASK_BYTES	  2
+#define SS_ASK_BYTES_HIGH 3
+
+/* ...and says of owners at most, and for "cannot tell". */
 #define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */

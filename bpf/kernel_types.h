@@ -102,6 +102,7 @@ struct tcp_sock {
 	__u32 rcv_wup;
 	struct request_sock *fastopen_rsk; /* by TCP Fast Open */
 	__u32 rcv_wnd;
+	__u64 bytes_received;
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;
@@ -157,6 +158,9 @@ typedef struct {
 	atomic_long_t refcnt;
 } file_ref_t;
 
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+
 struct file {
 	file_ref_t f_ref;
 	unsigned int f_flags;
@@ -178,6 +182,7 @@ struct inode {
 };
 
 struct files_struct {
+	atomic_t count; /* of those that share it */
 	struct fdtable *fdt;
 };
 
@@ -212,6 +217,7 @@ struct bpf_sock_ops_kern {
 /* Bit numbers of sock_common.skc_flags; the values are relocated too. */
 enum sock_flags {
 	SOCK_URGINLINE = 2,
+	SOCK_BROADCAST = 6,
 	SOCK_RCVTSTAMP = 11,
 	SOCK_RCVTSTAMPNS = 12,
 	SOCK_TIMESTAMPING_RX_SOFTWARE = 15,

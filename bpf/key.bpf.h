@@ -10,7 +10,9 @@
 #ifndef SOCKSHUNT_KEY_BPF_H
 #define SOCKSHUNT_KEY_BPF_H
 
-#define AF_INET 2
+#define AF_INET	    2
+#define AF_INET6    10
+#define IPPROTO_TCP 6
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __weak __ksym;

@@ -140,6 +140,10 @@ const struct ss_call ss_calls[] = {
 	{ SS_DUTY_GRACE,
 	  SYS_setsockopt,
 	  { NO_FD, SOL_SOCKET, SO_DETACH_FILTER } },
+	{ SS_DUTY_GRACE, SYS_setsockopt, { NO_FD, SOL_SOCKET, SO_BROADCAST } },
+	{ SS_DUTY_GRACE,
+	  SYS_setsockopt,
+	  { NO_FD, IPPROTO_TCP, TCP_NOTSENT_LOWAT } },
 	{ SS_DUTY_LIST, SYS_openat, { NO_FD } },
 	{ SS_DUTY_LIST, SYS_getdents64, { NO_FD } },
 };

@@ -12,8 +12,6 @@
 #define SOCKSHUNT_SPLICE_BPF_H
 
 #define MAY_READ 4 /* include/linux/fs.h */
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
 
 /* splice(2)'s number, of 64- and 32-bit programs, and its last argument. */
 #define X86_SPLICE   275

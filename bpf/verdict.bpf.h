@@ -13,9 +13,9 @@
 
 #define SEND_SHUTDOWN 2 /* include/net/sock.h */
 #define RCV_SHUTDOWN  1
-#define IPPROTO_TCP   6
 
 #include "queue.bpf.h"
+#include "sent.bpf.h"
 
 enum outcome {
 	REDIRECT,
@@ -180,6 +180,7 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	struct sender *sender;
 	struct ss_key self, peer;
 	enum outcome outcome;
+	struct sent *mine;
 
 	key_of(&self, KERNEL(struct sock, a), direct);
 	sender = bpf_sk_storage_get(&senders, msg->sk, NULL,
@@ -187,9 +188,13 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	if (!sender)
 		goto no_self;
 
+	mine = sent_by(&self);
+	if (!mine) /* never */
+		goto no_self;
+	mine->messages++;
 	peer_of(&peer, &self);
-	if (is_one_way(sender, &self, &peer, KERNEL(struct tcp_sock, a),
-		       msg->size, direct)) {
+	if (is_one_way(sender, &peer, KERNEL(struct tcp_sock, a), msg->size,
+		       direct)) {
 		COUNT(tcp_one_way);
 		return SK_PASS; /* nothing chosen: TCP */
 	}
@@ -230,6 +235,8 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		return by_tcp(msg, kmsg, &self, a, direct);
 	sender->messages++;
 	sender->bytes += msg->size;
+	/* Before B has them: it may leave once it has read so many. */
+	__sync_fetch_and_add(&mine->redirected, msg->size);
 	return SK_PASS;
 
 no_self:

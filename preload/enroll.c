@@ -77,13 +77,15 @@ static int enter(const struct ss_key *key, int fd)
 }
 
 /* If this fails, the verdict keeps the socket on TCP. */
-static void merge(const struct ss_key *key, int fd)
+static bool merge(const struct ss_key *key, int fd)
 {
 	int map = ss_ownfd(SS_OBJECT_MERGED);
 
-	if (ss_runtime.control->ids[SS_OBJECT_MERGED] &&
-	    ss_key_merge(map, key, fd) && recovered(SS_OBJECT_MERGED, map))
-		ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), key, fd);
+	if (!ss_runtime.control->ids[SS_OBJECT_MERGED])
+		return false;
+	return !ss_key_merge(map, key, fd) ||
+	       (recovered(SS_OBJECT_MERGED, map) &&
+		!ss_key_merge(ss_ownfd(SS_OBJECT_MERGED), key, fd));
 }
 
 static void tell_full(void)
@@ -184,13 +186,12 @@ bool ss_enroll_sender(int fd, int duplicate)
 	return enroll(fd, duplicate, false) == ENTERED;
 }
 
-void ss_enroll_reads(int duplicate)
+bool ss_enroll_reads(int duplicate)
 {
 	struct ss_key key;
 
-	if (ss_enroll_is_registered(duplicate, &key) &&
-	    !ss_options_keep_tcp(duplicate))
-		merge(&key, duplicate);
+	return ss_enroll_is_registered(duplicate, &key) &&
+	       !ss_options_keep_tcp(duplicate) && merge(&key, duplicate);
 }
 
 bool ss_enroll_peer_is_in(int fd)

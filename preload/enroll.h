@@ -38,9 +38,9 @@ bool ss_enroll_sender(int fd, int duplicate);
 
 /*
  * Then for what it reads, if nobody is or gets into a read meanwhile: a read that
- * waits inside TCP would not see what is redirected.
+ * waits inside TCP would not see what is redirected. True: it was not before.
  */
-void ss_enroll_reads(int duplicate);
+bool ss_enroll_reads(int duplicate);
 
 /* Whether the peer of @fd is registered. */
 bool ss_enroll_peer_is_in(int fd);

@@ -74,10 +74,15 @@ static inline bool may_begin(int fd, int flags)
 }
 
 /* @n, what the original has returned. */
+static inline ssize_t after_busy_read(int fd, int flags, ssize_t n)
+{
+	return ss_emptyread_after(fd, flags, ss_busypoll_after_read(n));
+}
+
 static inline ssize_t after_read(int fd, int flags, ssize_t n)
 {
 	ss_worth_after_read(fd, flags, n);
-	return ss_emptyread_after(fd, flags, ss_busypoll_after_read(n));
+	return after_busy_read(fd, flags, n);
 }
 
 HOOK ssize_t read(int fd, void *buf, size_t len)
@@ -131,7 +136,7 @@ static ssize_t recvmsg_oddly(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t n = ss_oddread(fd, msg, flags);
 
-	ss_worth_after_read(fd, flags, n);
+	ss_worth_after_odd_read(fd, flags, n);
 	return n;
 }
 
@@ -165,14 +170,15 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n_msgs, int flags,
 
 	if (ss_oddread_concerns(1, flags) && msgs && ss_runtime_on_for(fd)) {
 		n = ss_oddread_many(fd, msgs, n_msgs, flags, timeout, false);
-		ss_worth_after_read(fd, flags, n);
+		ss_worth_after_odd_read(fd, flags, n);
 		return n;
 	}
 	if (!may_begin(fd, flags))
 		return -1;
 	ss_blocking_begin(&b, fd);
-	n = (int)after_read(fd, flags,
-			    REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout));
+	n = REAL(recvmmsg)(fd, msgs, n_msgs, flags, timeout);
+	ss_worth_after_odd_read(fd, flags, n);
+	n = (int)after_busy_read(fd, flags, n);
 	for (int i = 0; i < n; i++) {
 		if (msgs[i].msg_hdr.msg_controllen)
 			ss_worth_received(&msgs[i].msg_hdr);
@@ -369,7 +375,7 @@ static ssize_t splice_from(int in, int out, size_t len, unsigned int flags)
 	SS_WORTH_READS(in);
 	ssize_t n = ss_splice(in, out, len, flags);
 
-	ss_worth_after_read(in, 0, n);
+	ss_worth_after_odd_read(in, 0, n);
 	return n;
 }
 

@@ -37,16 +37,22 @@ static bool is_small(const struct tcp_info *info, unsigned int messages,
 	return bytes / messages <= info->tcpi_snd_mss / 3 * 2;
 }
 
+static bool ask(int fd, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	return ss_may(SS_DUTY_JOINED) &&
+	       !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, info, &len) &&
+	       len >= offsetof(struct tcp_info, tcpi_bytes_sent) +
+			       sizeof(info->tcpi_bytes_sent);
+}
+
 bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
 {
 	struct ss_joined before = *last;
 	struct tcp_info info;
-	socklen_t len = sizeof(info);
 
-	if (!ss_may(SS_DUTY_JOINED) ||
-	    REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
-	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +
-			    sizeof(info.tcpi_bytes_sent))
+	if (!ask(fd, &info))
 		return true;
 	last->segments = info.tcpi_data_segs_out;
 	last->bytes = info.tcpi_bytes_sent;
@@ -57,4 +63,17 @@ bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
 		return true;
 	return last->usecs - before.usecs < messages * SLOW_USECS &&
 	       has_nagle(fd);
+}
+
+bool ss_joined_goes_by_tcp(int fd, uint64_t bytes, struct ss_joined *last)
+{
+	struct ss_joined before = *last;
+	struct tcp_info info;
+
+	if (!ask(fd, &info))
+		return false;
+	last->segments = info.tcpi_data_segs_out;
+	last->bytes = info.tcpi_bytes_sent;
+	return before.segments && last->segments &&
+	       last->bytes - before.bytes >= bytes / 4 * 3;
 }

@@ -24,4 +24,11 @@ struct ss_joined {
  */
 bool ss_joined(int fd, unsigned int messages, struct ss_joined *last);
 
+/*
+ * Whether most of the @bytes that were written to @fd since @last was updated have
+ * gone by TCP: updates it. False if that cannot be told, so the first time. May change
+ * errno.
+ */
+bool ss_joined_goes_by_tcp(int fd, uint64_t bytes, struct ss_joined *last);
+
 #endif

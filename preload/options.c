@@ -70,7 +70,7 @@ static bool switches_on(int i, const void *value, socklen_t len)
 
 /*
  * It is set, and only TCP's queue honours it: unset for as long as it takes to get
- * there, or bytes would come by TCP meanwhile (see stop_packets()). In the merged
+ * there, or bytes would come by TCP meanwhile (see quiet.h). In the merged
  * queue fewer bytes than SO_RCVLOWAT could not be read at all.
  */
 static void unmerge_for(int i, int fd, const void *value, socklen_t len)

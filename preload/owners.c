@@ -17,17 +17,23 @@ bool ss_owners_can_tell(void)
 	       ss_runtime.control->ids[SS_OBJECT_OWNERS] && ss_may(SS_DUTY_BPF);
 }
 
-int ss_owners(int fd)
+uint32_t ss_owners_ask(int fd, uint32_t what)
 {
-	unsigned char packet[ETH_HLEN + sizeof(fd)] = { 0 };
+	const struct ss_question question = { (__u32)fd, what };
+	unsigned char packet[ETH_HLEN + sizeof(question)] = { 0 };
 	int program = ss_ownfd(SS_OBJECT_OWNERS), saved_errno = errno;
-	__u32 n;
+	__u32 answer;
 
 	/* A filter sees a packet from behind its Ethernet header on. */
-	memcpy(packet + ETH_HLEN, &fd, sizeof(fd));
+	memcpy(packet + ETH_HLEN, &question, sizeof(question));
 	if (!ss_may(SS_DUTY_OWNERS) ||
-	    ss_bpf_prog_run(program, packet, sizeof(packet), &n))
-		n = SS_OWNERS_MANY;
+	    ss_bpf_prog_run(program, packet, sizeof(packet), &answer))
+		answer = SS_OWNERS_MANY;
 	errno = saved_errno;
-	return (int)n;
+	return answer;
+}
+
+int ss_owners(int fd)
+{
+	return (int)ss_owners_ask(fd, SS_ASK_OWNERS);
 }

@@ -4,6 +4,7 @@
 #define SOCKSHUNT_OWNERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Whether that can be told here. */
 bool ss_owners_can_tell(void);
@@ -13,5 +14,9 @@ bool ss_owners_can_tell(void);
  * calls that other threads are in. SS_OWNERS_MANY: so many or more, or unknown.
  */
 int ss_owners(int fd);
+
+/* What else is asked of @fd: SS_ASK_*. SS_OWNERS_MANY if nothing answers. Keeps
+ * errno. */
+uint32_t ss_owners_ask(int fd, uint32_t what);
 
 #endif

@@ -2,8 +2,6 @@
 #include "unmerge.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/membarrier.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <netinet/in.h>
@@ -19,6 +17,7 @@
 #include "enroll.h"
 #include "hooks.h"
 #include "ownfd.h"
+#include "quiet.h"
 #include "runtime.h"
 #include "undisturbed.h"
 #include "unread.h"
@@ -99,65 +98,6 @@ static bool is_clean(int fd)
 	return ss_unread(fd) == SS_UNREAD_TCP;
 }
 
-/* Not on kernels with nohz_full. */
-static bool has_grace_periods(void)
-{
-	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-
-	return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL;
-}
-
-/* Another one, of the program itself, is not to be lost. */
-static bool has_filter(int fd)
-{
-	socklen_t len = 0;
-
-	return REAL(getsockopt)(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL, &len) ||
-	       len;
-}
-
-/*
- * While the sk_skb verdict is taken from a socket, bytes that come by TCP are
- * acknowledged and dropped: sk_psock_verdict_recv() finds no program. So packets
- * are refused before TCP sees them, for that long; they are sent again. Those that
- * were past the filter are done with when a grace period and then the socket's lock
- * have been waited for.
- */
-static bool stop_packets(int fd)
-{
-	/* But a RST, which nobody sends again: bit 2 of byte 13. */
-	struct sock_filter rst_only[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 4, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, ~0U),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	const struct sock_fprog filter = {
-		sizeof(rst_only) / sizeof(rst_only[0]), rst_only
-	};
-
-	return ss_may(SS_DUTY_GRACE) && has_grace_periods() &&
-	       !has_filter(fd) &&
-	       !REAL(setsockopt)(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-				 sizeof(filter));
-}
-
-static bool is_quiet(int fd)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-
-	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) &&
-	       !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
-}
-
-static void let_packets(int fd)
-{
-	const int none = 0;
-
-	REAL(setsockopt)(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
-}
-
 /* Where nothing comes in: all that TCP had is in the one queue, or read. */
 static bool take_out_in_peace(int fd, const struct ss_key *key)
 {
@@ -190,10 +130,9 @@ bool ss_unmerge(int fd)
 	ss_undisturbed_begin(&u);
 	/* The number may be another's before this is over. */
 	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
-	if (duplicate >= 0 && stop_packets(duplicate)) {
-		done = is_quiet(duplicate) &&
-		       take_out_in_peace(duplicate, &key);
-		let_packets(duplicate);
+	if (duplicate >= 0 && ss_quiet_begin(duplicate)) {
+		done = take_out_in_peace(duplicate, &key);
+		ss_quiet_end(duplicate);
 	}
 	if (duplicate >= 0)
 		REAL(close)(duplicate);

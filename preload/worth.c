@@ -35,6 +35,7 @@ enum {
 	DECIDED,
 	ON_TRIAL,
 	SENDS = SS_WORTH_SENDS,
+	COUNTS = SS_WORTH_COUNTS,
 };
 
 enum {
@@ -69,6 +70,9 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* How often it is asked, in a row, who holds a socket. */
 #define LOOKS 8
 
+/* After each time it has left it takes twice as many exchanges, up to these. */
+#define MOST_TURNS 255 /* from reading to writing, or back */
+
 #define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
 
 void ss_worth_start(void)
@@ -90,10 +94,20 @@ static void begin(int fd)
 	w->reads = 0;
 	w->writes = 0;
 	w->alone = 0;
+	w->left = 0;
 	w->ask = LEAST_WRITES;
 	w->joined = (struct ss_joined){ 0 };
 	__atomic_store_n(&w->readers, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
+}
+
+/* It has left the sockhash. */
+static void begin_again(struct ss_worth *w, int fd)
+{
+	unsigned char left = w->left + (turns_needed << w->left < MOST_TURNS);
+
+	begin(fd);
+	w->left = left;
 }
 
 bool ss_worth_may_try(int fd)
@@ -126,7 +140,7 @@ void ss_worth_forget(int fd)
 
 void ss_worth_copy(int from, int to)
 {
-	if (ss_worth_is_open(from) && (unsigned int)to < SS_WORTH_FDS &&
+	if (ss_worth_is_tried(from) && (unsigned int)to < SS_WORTH_FDS &&
 	    ss_runtime_owns_memory())
 		begin(to);
 }
@@ -176,7 +190,7 @@ void ss_worth_received(const struct msghdr *msg)
 
 static void note(struct ss_worth *w, unsigned char what)
 {
-	if (w->last != what && w->last != NOTHING && w->turns < 255)
+	if (w->last != what && w->last != NOTHING && w->turns < MOST_TURNS)
 		w->turns++;
 	w->last = what;
 }
@@ -190,10 +204,13 @@ static bool is_time_to_look(unsigned int reads)
 /* By what came, and not each time that nothing did. */
 static bool is_worth_it(struct ss_worth *w, int fd, bool read)
 {
-	if (w->turns < turns_needed && read && is_time_to_look(w->reads) &&
-	    ss_enroll_peer_is_in(fd))
-		w->turns = 255;
-	return w->turns >= turns_needed;
+	unsigned int needed = turns_needed << w->left;
+
+	/* The peer of one that has left is still there. */
+	if (w->turns < needed && read && !w->left &&
+	    is_time_to_look(w->reads) && ss_enroll_peer_is_in(fd))
+		w->turns = MOST_TURNS;
+	return w->turns >= (needed < MOST_TURNS ? needed : MOST_TURNS);
 }
 
 static unsigned long long busy_with(int fd)
@@ -256,9 +273,11 @@ static bool reads_alone(const struct ss_worth *w, int duplicate)
  * By a duplicate: the number may be closed, and another's, at any time. For what it
  * @reads, too, if that may be. Returns the new state.
  */
-static unsigned char enter(const struct ss_worth *w, int fd, int duplicate,
+static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 			   unsigned char state, bool reads)
 {
+	if (reads)
+		ss_flood_begin(&w->flood, duplicate);
 	if (reads && !has_left_nothing(w, duplicate))
 		return state;
 	/* Another process may have set some, or a call that is not seen. */
@@ -269,7 +288,9 @@ static unsigned char enter(const struct ss_worth *w, int fd, int duplicate,
 		return SENDS;
 	/* Now there is no other process any more. */
 	ss_options_learn(duplicate);
-	ss_enroll_reads(duplicate);
+	if (ss_enroll_reads(duplicate) && w->vain < MOST_VAIN &&
+	    ss_flood_counts(&w->flood))
+		return COUNTS;
 	return DECIDED;
 }
 
@@ -393,6 +414,11 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
 	int saved_errno = errno;
 
+	if (state == COUNTS && !(flags & MSG_OOB)) {
+		if (n > 0 && !(flags & NOT_PLAIN))
+			ss_flood_read(&w->flood, n);
+		return;
+	}
 	if (flags & MSG_OOB)
 		ss_worth_end(fd);
 	if (state == DECIDED || flags & (MSG_OOB | NOT_PLAIN) ||
@@ -405,6 +431,14 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	if ((state == SENDS || is_worth_it(w, fd, n > 0)) && !is_vain(w))
 		decide(w, fd, state, true);
 	errno = saved_errno;
+}
+
+void ss_worth_after_odd_read(int fd, int flags, ssize_t n)
+{
+	if (ss_worth_is_tried(fd) || flags & MSG_OOB)
+		ss_worth_after_read(fd, flags, n);
+	else
+		ss_worth_forget(fd);
 }
 
 /* Several threads may write. */
@@ -444,6 +478,11 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 
 	if (n <= 0)
 		return;
+	if (w->state == COUNTS) {
+		if (ss_flood_write(&w->flood, fd, n))
+			begin_again(w, fd);
+		return;
+	}
 	/* Most of a flood. */
 	if (w->last == WRITE && n < LARGE_BYTES && w->writes + 1 < w->ask) {
 		w->writes++;

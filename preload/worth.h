@@ -12,6 +12,9 @@
  *  - has written many small ones that TCP does not join, or
  *  - is told by the sockhash that its peer has been found worth it.
  *
+ * If it then sends many small messages without an answer, and most of them by TCP, it
+ * is taken out, and on trial again (flood.h).
+ *
  * A read that waits inside TCP never sees what is redirected. So the socket is
  * entered for sending first, which no read minds; and for receiving only if then
  * nobody else holds it, no other process and no duplicate, and no other thread is
@@ -33,12 +36,15 @@
 #include <sys/socket.h>
 
 #include "blocking.h"
+#include "flood.h"
 #include "joined.h"
 #include "undisturbed.h"
 
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
 #define SS_WORTH_SENDS 2 /* entered for sending: its reads are TCP's */
+#define SS_WORTH_COUNTS                                                        \
+	3 /* no trial; what is read is counted, so it may leave */
 
 struct ss_worth {
 	unsigned char state; /* worth.c; 0: not on trial, or no longer */
@@ -51,7 +57,9 @@ struct ss_worth {
 	unsigned short readers; /* threads inside a read */
 	unsigned short writes;	/* since TCP was asked whether it joins them */
 	unsigned short ask;	/* after so many */
+	unsigned char left;	/* times it was taken out again */
 	struct ss_joined joined;
+	struct ss_flood flood;
 };
 extern struct ss_worth ss_worth[SS_WORTH_FDS];
 
@@ -87,6 +95,11 @@ static inline bool ss_worth_is_open(int fd)
 	       __atomic_load_n(&ss_worth[fd].state, __ATOMIC_RELAXED);
 }
 
+static inline bool ss_worth_is_tried(int fd)
+{
+	return ss_worth_is_open(fd) && ss_worth[fd].state != SS_WORTH_COUNTS;
+}
+
 /*
  * Around a read of any kind, of @fd while that is on trial: no registration happens
  * meanwhile but at its own end, and a read waits for one that has begun. A read that
@@ -103,7 +116,7 @@ static inline struct ss_worth_read ss_worth_begin_read(int fd)
 {
 	struct ss_worth_read r = { -1, 0 };
 
-	if (__builtin_expect(ss_worth_is_open(fd), 0)) {
+	if (__builtin_expect(ss_worth_is_tried(fd), 0)) {
 		r.fd = fd;
 		r.generation = ss_blocking_generation(fd);
 		ss_worth_begin_read_slowly(fd);
@@ -144,8 +157,11 @@ static inline void ss_worth_before_write(int fd)
 		ss_worth_before_write_slowly(fd);
 }
 
-/* A read of @fd with @flags has returned @n (of recvmmsg(2): not bytes), or a
- * write. They keep errno. */
+/*
+ * A read of @fd with @flags has returned @n; or one of another kind, whose bytes are
+ * not counted, or counted already; or a write. They keep errno.
+ */
+void ss_worth_after_odd_read(int fd, int flags, ssize_t n);
 void ss_worth_after_read_slowly(int fd, int flags, ssize_t n);
 static inline void ss_worth_after_read(int fd, int flags, ssize_t n)
 {

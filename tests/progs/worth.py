@@ -541,5 +541,6 @@ def sends_large(*_):
             assert not ctypes.get_errno(), os.strerror(ctypes.get_errno())
 
 
-signal.alarm(LIMIT_SECS)
-globals()[sys.argv[1]](*sys.argv[2:])
+if __name__ == '__main__':
+    signal.alarm(LIMIT_SECS)
+    globals()[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""leave.py SCENARIO [NUMBER...]: exchanges that are worth registering, then small
+messages one way, which are not. Each end is a process without threads. Every byte is
+checked; exit status 0."""
+
+import os
+import random
+import signal
+import socket
+import sys
+import time
+
+from worth import LIMIT_SECS, connection, exchange, pattern, receive
+
+SIZE = 64
+MESSAGES = [pattern(SIZE, i) for i in range(256)]
+
+
+def flooded(times, start=0):
+    return b''.join(MESSAGES[(start + i) % 256] for i in range(times))
+
+
+def flood(end, times, start=0):
+    for i in range(times):
+        end.sendall(MESSAGES[(start + i) % 256])
+
+
+def answer(end, times, size=100):
+    """The server's part of exchange()."""
+    for i in range(times):
+        receive(end, pattern(size, i))
+        end.sendall(pattern(size, i + 1))
+
+
+def ask(end, times, size=100):
+    for i in range(times):
+        end.sendall(pattern(size, i))
+        receive(end, pattern(size, i + 1))
+
+
+def with_server(serve, *args):
+    """A connection to a child that does @serve with its end of it. Exits as it does,
+    when the caller has closed its own."""
+    client, server = connection(no_delay=0)
+    child = os.fork()
+    if not child:
+        client.close()
+        try:
+            signal.alarm(LIMIT_SECS)
+            serve(server, *args)
+            os._exit(0)
+        except BaseException as e:
+            print(f'server: {e}', file=sys.stderr, flush=True)
+            os._exit(1)
+    server.close()
+    return client, lambda: os.waitpid(child, 0)[1]
+
+
+def again(times, floods):
+    """Exchanges after a flood, and a flood after those."""
+    times, floods = int(times), int(floods)
+
+    def serve(end):
+        for _ in range(floods):
+            answer(end, 10)
+            receive(end, flooded(times))
+        answer(end, 200)
+    client, wait = with_server(serve)
+    for i in range(floods):
+        ask(client, 10)
+        flood(client, times)
+    ask(client, 200)
+    assert not wait()
+
+
+def unread(times, size):
+    """What the client has not read when it floods is still there behind that."""
+    times, size = int(times), int(size)
+
+    def serve(end):
+        answer(end, 10)
+        end.sendall(pattern(size))
+        end.sendall(pattern(1)) # the client knows that the others are there
+        receive(end, flooded(times))
+        end.sendall(pattern(size, 1))
+    client, wait = with_server(serve)
+    ask(client, 10)
+    while len(client.recv(size + 1, socket.MSG_PEEK)) < size + 1:
+        pass
+    flood(client, times)
+    receive(client, pattern(size) + pattern(1) + pattern(size, 1))
+    assert not wait()
+
+
+def held(times):
+    """Another process has the socket as well."""
+    times = int(times)
+
+    def serve(end):
+        answer(end, 10)
+        receive(end, flooded(times))
+        end.sendall(pattern(100))
+    client, wait = with_server(serve)
+    ask(client, 10)
+    reader, writer = os.pipe()
+    other = os.fork()
+    if not other:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    flood(client, times)
+    receive(client, pattern(100))
+    os.close(writer)
+    assert not os.waitpid(other, 0)[1]
+    assert not wait()
+
+
+def speaks_now_and_then(end, times, seed):
+    """Reads the flood, and says something at moments that nobody expects."""
+    chance = random.Random(seed)
+    left = memoryview(flooded(times))
+    said = 0
+    soon = time.monotonic()
+    end.setblocking(False)
+    while left:
+        try:
+            data = end.recv(min(len(left), 65536))
+            assert data and left[:len(data)] == data, 'other bytes'
+            left = left[len(data):]
+        except BlockingIOError:
+            time.sleep(0.0005)
+        if time.monotonic() > soon:
+            soon = time.monotonic() + chance.choice((0.001, 0.02, 0.05, 0.08))
+            end.sendall(pattern(50, said % 256))
+            said += 1
+    end.setblocking(True)
+    end.sendall(b'\0' + said.to_bytes(4, 'big'))
+
+
+def heard(data):
+    """Checks all that speaks_now_and_then() has said."""
+    said = int.from_bytes(data[-4:], 'big')
+    expected = b''.join(pattern(50, i % 256) for i in range(said))
+    assert data[-5] == 0 and data[:-5] == expected, \
+        f'{len(data) - 5} bytes, not {len(expected)}, or other ones'
+
+
+def stirred(times, seed):
+    def serve(end):
+        answer(end, 10)
+        speaks_now_and_then(end, times, seed)
+    client, wait = with_server(serve)
+    ask(client, 10)
+    data = bytearray()
+    for i in range(times):
+        client.sendall(MESSAGES[i % 256])
+        if i % 64 == 0:
+            try:
+                data += client.recv(1000, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                pass
+    while more := client.recv(1000):
+        data += more
+    heard(bytes(data))
+    assert not wait()
+
+
+def stir(connections, times):
+    """The peer speaks while the client leaves, or is about to, or has left. Each of a
+    process of its own, which may leave at once."""
+    for seed in range(int(connections)):
+        child = os.fork()
+        if not child:
+            stirred(int(times), seed)
+            os._exit(0)
+        assert not os.waitpid(child, 0)[1]
+
+
+if __name__ == '__main__':
+    signal.alarm(LIMIT_SECS)
+    globals()[sys.argv[1]](*sys.argv[2:])
