@@ -98,13 +98,33 @@ static __always_inline void peer_of(struct ss_key *peer,
 	peer->zero = 0;
 }
 
-static __always_inline bool same_key(const struct ss_key *a,
-				     const struct ss_key *b)
+static __always_inline bool is_v4(const __u32 ip[4])
 {
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	return !*(const __u64 *)ip && ip[2] == SS_V4_MAPPED;
+}
 
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3] &&
-	       x[4] == y[4] && x[5] == y[5];
+static __always_inline bool same_v6(const __u32 ip[4], struct in6_addr other)
+{
+	const __u64 *x = (const __u64 *)ip, *y = (const __u64 *)&other;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* Whether @sk has the addresses and ports of @key: cheaper than its key. */
+static __always_inline bool has_tuple(const struct ss_key *key, struct sock *sk,
+				      bool direct)
+{
+	if (READ(sk, __sk_common.skc_num) != key->local_port ||
+	    READ(sk, __sk_common.skc_dport) != bpf_htons(key->remote_port))
+		return false;
+	if (READ(sk, __sk_common.skc_family) != AF_INET)
+		return same_v6(key->local_ip,
+			       READ(sk, __sk_common.skc_v6_rcv_saddr)) &&
+		       same_v6(key->remote_ip,
+			       READ(sk, __sk_common.skc_v6_daddr));
+	return is_v4(key->local_ip) && is_v4(key->remote_ip) &&
+	       READ(sk, __sk_common.skc_rcv_saddr) == key->local_ip[3] &&
+	       READ(sk, __sk_common.skc_daddr) == key->remote_ip[3];
 }
 
 #endif

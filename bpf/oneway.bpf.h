@@ -14,10 +14,8 @@
 #define ONE_WAY_NSECS 240000 /* from look to look, at most: 66,000 a second */
 #define NAGLE_OFF     1	     /* TCP_NAGLE_OFF, include/net/tcp.h */
 
-/* For each message that A sends, once. @peer is B's key. Who shares its slot seems to
- * answer. */
+/* For each message that A sends, once. Who shares B's slot seems to answer. */
 static __always_inline bool is_one_way(struct sender *sender,
-				       const struct ss_key *peer,
 				       struct tcp_sock *ta, __u32 size,
 				       bool direct)
 {
@@ -30,7 +28,7 @@ static __always_inline bool is_one_way(struct sender *sender,
 		return false;
 	}
 	if (!(++sender->one_way % ONE_WAY_LOOK)) {
-		b = sent_by(peer);
+		b = sent_by(&sender->peer);
 		answers = b ? b->messages : 0;
 		now = bpf_ktime_get_ns();
 		if (answers != sender->answers ||

@@ -60,6 +60,9 @@ static __always_inline void tell_who_is_ahead(struct sender *sender,
 	struct sock *sb = KERNEL(struct sock, b);
 	struct ss_control *c;
 
+	if (outcome == REDIRECT && sender->bytes < SS_AHEAD_BYTES &&
+	    sender->messages < SS_MAX_MESSAGES / 2)
+		return; /* most messages */
 	sender->ahead += size;
 	if (sender->ahead < SS_AHEAD_BYTES)
 		return;

@@ -24,6 +24,7 @@ struct backoff {
 /* What A remembers; only its own sends touch it, under its socket lock. */
 struct sender {
 	struct ss_key self; /* found in the sockhash to be A */
+	struct ss_key peer; /* what B has then */
 	__u64 messages;	    /* redirected since B was last seen empty */
 	__u64 bytes;
 	/* Of these messages, so many were read at least; and what is compared
@@ -66,16 +67,18 @@ static __always_inline bool drained(struct sock *b, bool direct)
 	return (unsigned long)READ(psock, ingress_msg.next) == head;
 }
 
-static __always_inline void forget_what_is_read(struct sender *sender,
+/* Whether that is all. */
+static __always_inline bool forget_what_is_read(struct sender *sender,
 						struct sock *b, bool direct)
 {
 	if (!drained(b, direct))
-		return;
+		return false;
 	sender->messages = 0;
 	sender->bytes = 0;
 	sender->read_messages = 0;
 	sender->mark_messages = 0;
 	sender->mark_bytes = 0;
+	return true;
 }
 
 static __always_inline __u32 waiting_bytes(struct sock *b, bool direct)
@@ -140,6 +143,11 @@ static __always_inline __u32 room_of(struct sock *b, __u32 buffer, bool direct)
 	return room > buffer && is_merged(b, direct) ? room : buffer;
 }
 
+static __always_inline bool is_fixed(struct sock *b, bool direct)
+{
+	return READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK;
+}
+
 /*
  * What B has promised to take from TCP, in its last window, it must be able to
  * take: a buffer full of redirected bytes would drop it, and A would wait for
@@ -155,7 +163,7 @@ static __always_inline bool has_room(struct sender *sender, struct tcp_sock *tb,
 	__u32 buffer = READ(b, sk_rcvbuf);
 	__s32 window;
 
-	if (!(READ_BITS(b, sk_userlocks) & SOCK_RCVBUF_LOCK))
+	if (!is_fixed(b, direct))
 		return used <= buffer / SS_ROOM_SHARE ||
 		       (used <= room_of(b, buffer, direct) &&
 			!memory_is_scarce(b, direct));

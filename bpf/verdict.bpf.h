@@ -11,8 +11,7 @@
 #ifndef SOCKSHUNT_VERDICT_BPF_H
 #define SOCKSHUNT_VERDICT_BPF_H
 
-#define SEND_SHUTDOWN 2 /* include/net/sock.h */
-#define RCV_SHUTDOWN  1
+#define RCV_SHUTDOWN 1 /* include/net/sock.h */
 
 #include "queue.bpf.h"
 #include "sent.bpf.h"
@@ -37,7 +36,8 @@ static __always_inline void *chosen(struct sk_msg *msg, bool direct)
 	return READ(msg, sk_redir);
 }
 
-/* Neither end needs anything that only TCP's own path provides. */
+/* Neither end needs anything that only TCP's own path provides. (What is shut for
+ * sending is in another state than these.) */
 static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 				    bool direct)
 {
@@ -52,7 +52,6 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 		state_b == BPF_TCP_FIN_WAIT1 || state_b == BPF_TCP_FIN_WAIT2) &&
 	       !READ(a, sk_err) && !READ(b, sk_err) &&
 	       !READ_BITS(a, sk_tsflags) &&
-	       !(READ_BITS(a, sk_shutdown) & SEND_SHUTDOWN) &&
 	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
 	       !wants_tcp(tb, direct);
 }
@@ -74,23 +73,23 @@ static __always_inline bool answers(struct tcp_sock *ta, struct tcp_sock *tb,
 	return received - acknowledged <= written - acknowledged;
 }
 
-/* May A's message go to B? @peer is the key that B has if it is A's peer. */
-static __always_inline enum outcome judge(struct sender *sender,
-					  const struct ss_key *peer, void *a,
+/* May A's message go to B? */
+static __always_inline enum outcome judge(struct sender *sender, void *a,
 					  void *b, __u32 size, bool direct)
 {
 	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
 	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
+	struct sock *sa = &ta->inet_conn.icsk_inet.sk;
 	struct sock *sb = &tb->inet_conn.icsk_inet.sk;
 	enum outcome outcome = REDIRECT;
-	struct ss_key key;
 
 	/* The entry may be stale, forged, or from another namespace; or UDP's,
 	 * with the peer's addresses and ports, but no sequence numbers... */
 	if (READ(sb, sk_protocol) != IPPROTO_TCP)
 		return NOT_PEER;
-	key_of(&key, sb, direct);
-	if (!same_key(&key, peer))
+	if (!has_tuple(&sender->peer, sb, direct) ||
+	    (sender->peer.netns && READ(sb, __sk_common.skc_net.net) !=
+					   READ(sa, __sk_common.skc_net.net)))
 		return NOT_PEER;
 
 	/* ...but sequence numbers are random: equal, it is the peer, and it
@@ -104,7 +103,9 @@ static __always_inline enum outcome judge(struct sender *sender,
 	if (!willing(ta, tb, direct))
 		return UNWILLING;
 
-	forget_what_is_read(sender, sb, direct);
+	/* There is nothing of A's: most messages. */
+	if (forget_what_is_read(sender, sb, direct) && !is_fixed(sb, direct))
+		return REDIRECT;
 	if (!has_room(sender, tb, size, direct))
 		outcome = ROOM;
 	else if (unread(sender, sb, direct) >= SS_MAX_MESSAGES)
@@ -173,66 +174,74 @@ static __always_inline int by_tcp(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	return SK_DROP;
 }
 
+/*
+ * Before all else, be sure of the way back to TCP: a socket that was connected again,
+ * or registered under another key, has none.
+ */
+static __always_inline bool meet_self(struct sender *sender,
+				      struct sk_msg_md *msg,
+				      struct sk_msg *kmsg, void *a, bool direct)
+{
+	struct ss_key self;
+
+	key_of(&self, KERNEL(struct sock, a), direct);
+	if (!choose_self(msg, kmsg, &self, a, direct))
+		return false;
+	sender->self = self;
+	peer_of(&sender->peer, &self);
+	return true;
+}
+
 static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 				   bool direct)
 {
 	void *a = READ(kmsg, sk);
 	struct sender *sender;
-	struct ss_key self, peer;
 	enum outcome outcome;
 	struct sent *mine;
 
-	key_of(&self, KERNEL(struct sock, a), direct);
 	sender = bpf_sk_storage_get(&senders, msg->sk, NULL,
 				    BPF_SK_STORAGE_GET_F_CREATE);
 	if (!sender)
 		goto no_self;
+	if (!has_tuple(&sender->self, KERNEL(struct sock, a), direct) &&
+	    !meet_self(sender, msg, kmsg, a, direct)) {
+		if (!chosen(kmsg, direct))
+			goto no_self;
+		COUNT(refused);
+		return SK_DROP;
+	}
 
-	mine = sent_by(&self);
+	mine = sent_by(&sender->self);
 	if (!mine) /* never */
 		goto no_self;
 	mine->messages++;
-	peer_of(&peer, &self);
-	if (is_one_way(sender, &peer, KERNEL(struct tcp_sock, a), msg->size,
-		       direct)) {
+	if (is_one_way(sender, KERNEL(struct tcp_sock, a), msg->size, direct)) {
 		COUNT(tcp_one_way);
-		return SK_PASS; /* nothing chosen: TCP */
-	}
-
-	/* First of all, be sure of the way back to TCP: a socket that was
-	 * connected again, or registered under another key, has none. */
-	if (!same_key(&sender->self, &self)) {
-		if (!choose_self(msg, kmsg, &self, a, direct)) {
-			if (!chosen(kmsg, direct))
-				goto no_self;
-			COUNT(refused);
-			return SK_DROP;
-		}
-		sender->self = self;
-	}
-
-	if (bpf_msg_redirect_hash(msg, &merged, &peer, BPF_F_INGRESS) !=
-	    SK_PASS) {
-		/* Registered, but taken out: it wants TCP's own queue. */
-		if (bpf_msg_redirect_hash(msg, &sockhash, &peer,
-					  BPF_F_INGRESS) == SK_PASS) {
-			COUNT(tcp_unwilling);
-			return by_tcp(msg, kmsg, &self, a, direct);
-		}
-		COUNT(tcp_no_peer);
 		return SK_PASS; /* nothing chosen, or A itself above: TCP */
 	}
 
-	outcome = judge(sender, &peer, a, chosen(kmsg, direct), msg->size,
-			direct);
+	if (bpf_msg_redirect_hash(msg, &merged, &sender->peer, BPF_F_INGRESS) !=
+	    SK_PASS) {
+		/* Registered, but taken out: it wants TCP's own queue. */
+		if (bpf_msg_redirect_hash(msg, &sockhash, &sender->peer,
+					  BPF_F_INGRESS) == SK_PASS) {
+			COUNT(tcp_unwilling);
+			return by_tcp(msg, kmsg, &sender->self, a, direct);
+		}
+		COUNT(tcp_no_peer);
+		return SK_PASS; /* likewise */
+	}
+
+	outcome = judge(sender, a, chosen(kmsg, direct), msg->size, direct);
 	if (waits(sender, outcome, a, chosen(kmsg, direct), msg->size, direct))
-		outcome = judge(sender, &peer, a, chosen(kmsg, direct),
-				msg->size, direct);
+		outcome = judge(sender, a, chosen(kmsg, direct), msg->size,
+				direct);
 	count(outcome, msg->size);
 	tell_who_is_ahead(sender, outcome, chosen(kmsg, direct), msg->size,
 			  direct);
 	if (outcome != REDIRECT)
-		return by_tcp(msg, kmsg, &self, a, direct);
+		return by_tcp(msg, kmsg, &sender->self, a, direct);
 	sender->messages++;
 	sender->bytes += msg->size;
 	/* Before B has them: it may leave once it has read so many. */

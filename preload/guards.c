@@ -303,6 +303,8 @@ HOOK ssize_t write(int fd, const void *buf, size_t len)
 {
 	ssize_t n;
 
+	if (ss_worth_floods(fd, len))
+		return REAL(write)(fd, buf, len);
 	ss_oddsend_before(fd, 0);
 	n = REAL(write)(fd, buf, len);
 	return ss_oddsend_after(fd, n, 0);
@@ -322,6 +324,8 @@ HOOK ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	ssize_t n;
 
+	if (!(flags & MSG_OOB) && ss_worth_floods(fd, len))
+		return REAL(send)(fd, buf, len, flags);
 	ss_oddsend_before(fd, flags);
 	n = REAL(send)(fd, buf, len, flags);
 	return ss_oddsend_after(fd, n, flags);
@@ -332,6 +336,8 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 {
 	ssize_t n;
 
+	if (!(flags & MSG_OOB) && ss_worth_floods(fd, len))
+		return REAL(sendto)(fd, buf, len, flags, addr, addr_len);
 	ss_oddsend_before(fd, flags);
 	n = REAL(sendto)(fd, buf, len, flags, addr, addr_len);
 	return ss_oddsend_after(fd, n, flags);

@@ -33,7 +33,7 @@ static int forks;
 
 enum {
 	DECIDED,
-	ON_TRIAL,
+	ON_TRIAL = SS_WORTH_ON_TRIAL,
 	SENDS = SS_WORTH_SENDS,
 	COUNTS = SS_WORTH_COUNTS,
 };
@@ -41,17 +41,13 @@ enum {
 enum {
 	NOTHING,
 	READ,
-	WRITE,
+	WRITE = SS_WORTH_WRITE,
 };
 
 /* Two turns are an exchange. Written while starting. */
 static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 
-/*
- * Redirecting messages of 32 KiB and more is faster in one direction, too (bench:
- * stream_*); a response that is large once is no stream.
- */
-#define LARGE_BYTES    32768
+/* A response that is large once is no stream. */
 #define LARGE_MESSAGES 4
 
 /* After how many writes TCP is asked whether it joins them: more than most responses
@@ -453,7 +449,7 @@ static bool is_worth_sending(struct ss_worth *w, int fd, ssize_t n)
 	unsigned short writes = ++w->writes, ask = w->ask;
 	bool first = !w->joined.segments;
 
-	if (n >= LARGE_BYTES && w->large < LARGE_MESSAGES)
+	if (n >= SS_WORTH_LARGE && w->large < LARGE_MESSAGES)
 		return ++w->large == LARGE_MESSAGES;
 	if (writes < ask || !turns_needed || !ss_runtime_is_on())
 		return false;
@@ -484,7 +480,7 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 		return;
 	}
 	/* Most of a flood. */
-	if (w->last == WRITE && n < LARGE_BYTES && w->writes + 1 < w->ask) {
+	if (w->last == WRITE && n < SS_WORTH_LARGE && w->writes + 1 < w->ask) {
 		w->writes++;
 		return;
 	}

@@ -42,12 +42,19 @@
 
 #define SS_WORTH_FDS 65536 /* numbers beyond have no trial */
 
-#define SS_WORTH_SENDS 2 /* entered for sending: its reads are TCP's */
-#define SS_WORTH_COUNTS                                                        \
-	3 /* no trial; what is read is counted, so it may leave */
+/* struct ss_worth.state; 0: not on trial, or no longer. */
+#define SS_WORTH_ON_TRIAL 1
+#define SS_WORTH_SENDS	  2 /* entered for sending: its reads are TCP's */
+#define SS_WORTH_COUNTS	  3 /* no trial; what is read is counted: it may leave */
+
+#define SS_WORTH_WRITE 2 /* what was done last */
+
+/* Redirecting messages of so many bytes and more is faster in one direction, too
+ * (bench: stream_*). */
+#define SS_WORTH_LARGE 32768
 
 struct ss_worth {
-	unsigned char state; /* worth.c; 0: not on trial, or no longer */
+	unsigned char state;
 	unsigned char last;  /* what was done last: read or write */
 	unsigned char turns; /* from one to the other */
 	unsigned char large; /* messages written */
@@ -167,6 +174,25 @@ static inline void ss_worth_after_read(int fd, int flags, ssize_t n)
 {
 	if (__builtin_expect(ss_worth_is_open(fd), 0))
 		ss_worth_after_read_slowly(fd, flags, n);
+}
+
+/*
+ * Whether a write to @fd, of @len bytes, is one more of many on a TCP connection that
+ * nothing is to be done after: then the caller may leave it to the original by a tail
+ * call. A return behind a system call is mispredicted, so that a function in front of
+ * it costs such a flood 3 %.
+ */
+static inline bool ss_worth_floods(int fd, size_t len)
+{
+	struct ss_worth *w = &ss_worth[fd & (SS_WORTH_FDS - 1)];
+
+	if ((unsigned int)fd >= SS_WORTH_FDS || w->state != SS_WORTH_ON_TRIAL ||
+	    w->last != SS_WORTH_WRITE || len - 1 >= SS_WORTH_LARGE - 1 ||
+	    w->writes + 1 >= w->ask ||
+	    ss_blocking_generation(fd) & SS_GENERATION_TCP)
+		return false;
+	w->writes++;
+	return true;
 }
 
 void ss_worth_after_write_slowly(int fd, ssize_t n);
