@@ -26,15 +26,13 @@
 #define SS_PROG_OWNERS	"sockshunt_owners"  /* filter: counts references */
 #define SS_PROG_SPLICE	"sockshunt_splice"  /* refuses splice(2) */
 #define SS_MAP_MERGED	"merged"
-#define SS_MAP_SHIMMED	"shimmed"
 #define SS_MAP_CONTROL	"control"
 
 /* Of these, a process that registers sockets holds descriptors. */
 enum ss_object_kind {
 	SS_OBJECT_SOCKHASH,
-	SS_OBJECT_MERGED,  /* optional: in our own object */
-	SS_OBJECT_OWNERS,  /* likewise; a program */
-	SS_OBJECT_SHIMMED, /* likewise */
+	SS_OBJECT_MERGED, /* optional: in our own object */
+	SS_OBJECT_OWNERS, /* likewise; a program */
 	SS_OBJECT_CONTROL,
 	SS_NR_OBJECTS,
 };
@@ -143,8 +141,11 @@ struct ss_question {
 	1 /* the same; many if the table of descriptors is shared */
 /* The bytes that TCP has received, if all of them were read, else 0; and those that
  * were redirected to it, or are about to be: modulo 2^32, and the rest. */
-#define SS_ASK_BYTES	  2
-#define SS_ASK_BYTES_HIGH 3
+#define SS_ASK_BYTES	   2
+#define SS_ASK_BYTES_HIGH  3
+/* Nothing: in a cgroup, what the calling process connects, and listens with, is left
+ * to it by the kernel from now on. */
+#define SS_ASK_LEAVE_TO_US 4
 
 /* ...and says of owners at most, and for "cannot tell". */
 #define SS_OWNERS_MANY 8

@@ -192,6 +192,8 @@ struct task_struct {
 	unsigned int flags;
 	struct io_uring_task *io_uring;
 	struct files_struct *files;
+	void *mm;
+	int tgid;
 };
 
 struct pt_regs {

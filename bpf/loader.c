@@ -26,11 +26,13 @@
 
 #define NEW_CONTROL SS_MAP_CONTROL "_new" /* until its access is set */
 
+#define OLD_SHIMMED "shimmed" /* up to ABI 7 */
+
 /* All that may be below pin_path; control last, for it means "complete". */
 static const char *const pin_names[] = {
 	SS_LINK_SOCKOPS, SS_LINK_SPLICE, SS_MAP_COUNTERS,
 	SS_MAP_SOCKHASH, SS_MAP_MERGED,	 SS_PIN_OWNERS,
-	SS_MAP_SHIMMED,	 NEW_CONTROL,	 SS_MAP_CONTROL,
+	OLD_SHIMMED,	 NEW_CONTROL,	 SS_MAP_CONTROL,
 };
 #define NR_PINS (sizeof(pin_names) / sizeof(pin_names[0]))
 

@@ -165,10 +165,6 @@ static int check_object(const struct ss_conf *conf, struct ss_object *o)
 	if (map && check_map(conf, map, SS_MAP_MERGED, BPF_MAP_TYPE_SOCKHASH,
 			     sizeof(struct ss_key), sizeof(__u64)))
 		return -1;
-	map = find_map(o, SS_MAP_SHIMMED);
-	if (map && check_map(conf, map, SS_MAP_SHIMMED, BPF_MAP_TYPE_SK_STORAGE,
-			     sizeof(int), sizeof(__u32)))
-		return -1;
 	return 0;
 }
 
@@ -342,11 +338,9 @@ static int map_or_new(const struct ss_object *o, const char *name,
 static int open_objects(struct ss_object *o)
 {
 	struct bpf_map *merged = find_map(o, SS_MAP_MERGED);
-	struct bpf_map *shimmed = find_map(o, SS_MAP_SHIMMED);
 
 	o->fds[SS_OBJECT_SOCKHASH] = bpf_map__fd(find_map(o, SS_MAP_SOCKHASH));
 	o->fds[SS_OBJECT_MERGED] = merged ? bpf_map__fd(merged) : -1;
-	o->fds[SS_OBJECT_SHIMMED] = shimmed ? bpf_map__fd(shimmed) : -1;
 	o->fds[SS_OBJECT_OWNERS] = o->owners ? bpf_program__fd(o->owners) : -1;
 	o->counters_fd =
 		map_or_new(o, SS_MAP_COUNTERS, BPF_MAP_TYPE_PERCPU_ARRAY,

@@ -81,6 +81,10 @@ int sockshunt_owners(struct __sk_buff *skb)
 
 	if (bpf_skb_load_bytes(skb, 0, &question, sizeof(question)))
 		return 0;
+	if (question.what == SS_ASK_LEAVE_TO_US) {
+		remember_shim();
+		return 0;
+	}
 	file = file_at(question.fd);
 	if (!file)
 		return SS_OWNERS_MANY;

@@ -20,7 +20,6 @@ static const char *const pin_names[] = {
 	[SS_OBJECT_SOCKHASH] = SS_MAP_SOCKHASH,
 	[SS_OBJECT_MERGED] = SS_MAP_MERGED,
 	[SS_OBJECT_OWNERS] = SS_PIN_OWNERS,
-	[SS_OBJECT_SHIMMED] = SS_MAP_SHIMMED,
 	[SS_OBJECT_CONTROL] = SS_MAP_CONTROL,
 };
 
@@ -31,8 +30,7 @@ const char *ss_pin_of(enum ss_object_kind kind)
 
 static bool is_optional(enum ss_object_kind kind)
 {
-	return kind == SS_OBJECT_MERGED || kind == SS_OBJECT_OWNERS ||
-	       kind == SS_OBJECT_SHIMMED;
+	return kind == SS_OBJECT_MERGED || kind == SS_OBJECT_OWNERS;
 }
 
 int ss_pins_identify(int fd)

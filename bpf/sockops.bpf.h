@@ -10,27 +10,39 @@
 #ifndef SOCKSHUNT_SOCKOPS_BPF_H
 #define SOCKSHUNT_SOCKOPS_BPF_H
 
+/*
+ * Handshakes in flight, by a hash of the connection as the client sees it; its two
+ * lowest bits are the state. Who shares a slot may take it from the other, which then
+ * stays on TCP.
+ */
+#define MEETINGS  16384
 #define ANNOUNCED 1
 #define MET	  2
+#define STATE	  3
 
-/* LRU: connections that meet nobody are forgotten by themselves. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384); /* handshakes in flight */
-	__type(key, struct ss_key); /* as the client sees the connection */
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MEETINGS);
+	__type(key, __u32);
+	__type(value, __u64);
 } rendezvous SEC(".maps");
 
 /*
- * Sockets of processes with the shim: it registers them, when they are worth it.
- * Set from user space, for clients and listeners; what these accept inherits it.
+ * Processes with the shim, by their memory, which is another one after fork(2) and
+ * exec(2): the shim registers what they connect, and accept by what they listen with,
+ * when it is worth it. If one is forgotten, or taken for another, sockets are
+ * registered at once, or not at all.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, __u32);
-} shimmed SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32); /* the process */
+} shims SEC(".maps");
+
+/* Marks such a socket, and is inherited by what it accepts. (And the kernel calls us
+ * for what it sends again, which is seldom.) */
+#define SHIMMED BPF_SOCK_OPS_RETRANS_CB_FLAG
 
 /* One bit per port, and whether to look: set by the loader. */
 const volatile __u32 all_ports = 1;
@@ -95,26 +107,84 @@ static __always_inline void key_of_ops(struct ss_key *key,
 		key->netns = netns_of(sock_of_ops(ops), false);
 }
 
+static __always_inline __u64 hash_of(const struct ss_key *key)
+{
+	const __u64 *words = (const __u64 *)key;
+	__u64 hash = 0;
+
+#pragma unroll
+	for (int i = 0; i < 6; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
+static __always_inline __u64 *meeting_of(__u64 hash)
+{
+	__u32 slot = hash % MEETINGS;
+
+	return bpf_map_lookup_elem(&rendezvous, &slot);
+}
+
 static __always_inline void announce(const struct ss_key *client)
 {
-	__u32 announced = ANNOUNCED;
+	__u64 hash = hash_of(client), *meeting = meeting_of(hash);
 
-	bpf_map_update_elem(&rendezvous, client, &announced, BPF_ANY);
+	if (meeting)
+		*meeting = (hash & ~STATE) | ANNOUNCED;
 }
 
 static __always_inline void meet(const struct ss_key *client)
 {
-	__u32 *state = bpf_map_lookup_elem(&rendezvous, client);
+	__u64 hash = hash_of(client), *meeting = meeting_of(hash);
 
-	if (state)
-		*state = MET;
+	if (meeting && *meeting == ((hash & ~STATE) | ANNOUNCED))
+		*meeting = (hash & ~STATE) | MET;
 }
 
 static __always_inline bool have_met(const struct ss_key *client)
 {
-	__u32 *state = bpf_map_lookup_elem(&rendezvous, client);
+	__u64 hash = hash_of(client), *meeting = meeting_of(hash);
 
-	return state && *state == MET;
+	return meeting && *meeting == ((hash & ~STATE) | MET);
+}
+
+static __always_inline __u64 memory_of_caller(__u32 *process)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	*process = (__u32)BPF_CORE_READ(task, tgid);
+	return (__u64)BPF_CORE_READ(task, mm);
+}
+
+/* For owners.bpf.h. */
+static __always_inline void remember_shim(void)
+{
+	__u32 process;
+	__u64 memory = memory_of_caller(&process);
+
+	bpf_map_update_elem(&shims, &memory, &process, BPF_ANY);
+}
+
+static __always_inline bool has_shim(void)
+{
+	__u32 process, *found;
+	__u64 memory;
+
+	if (!knows_task)
+		return false;
+	memory = memory_of_caller(&process);
+	found = bpf_map_lookup_elem(&shims, &memory);
+	return found && *found == process;
+}
+
+/* In the process that connects, or listens. */
+static __always_inline void mark_shimmed(struct bpf_sock_ops *ops)
+{
+	if (has_shim())
+		bpf_sock_ops_cb_flags_set(ops, (int)ops->bpf_sock_ops_cb_flags |
+						       SHIMMED);
 }
 
 static __always_inline void enter(struct bpf_sock_ops *ops, struct ss_key *self)
@@ -155,9 +225,7 @@ static __always_inline bool has_early_bytes(struct tcp_sock *tp)
 
 static __always_inline bool is_shimmed(struct bpf_sock_ops *ops)
 {
-	struct bpf_sock *sk = ops->sk;
-
-	return sk && bpf_sk_storage_get(&shimmed, sk, NULL, 0);
+	return ops->bpf_sock_ops_cb_flags & SHIMMED;
 }
 
 static __always_inline void established(struct bpf_sock_ops *ops,
@@ -185,8 +253,11 @@ int sockshunt_sockops(struct bpf_sock_ops *ops)
 		key_of_ops(&self, ops);
 		if (in_scope(&self) && !has_ring())
 			announce(&self);
+		mark_shimmed(ops);
 		break;
-	case BPF_SOCK_OPS_TIMEOUT_INIT:
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+		mark_shimmed(ops);
+		break;
 	case BPF_SOCK_OPS_RWND_INIT:
 		if (ops->is_fullsock) /* the client's own, not a request */
 			break;
@@ -201,12 +272,11 @@ int sockshunt_sockops(struct bpf_sock_ops *ops)
 		established(ops, &self, &self);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		if (is_shimmed(ops)) /* the announcement is forgotten */
+		if (is_shimmed(ops))
 			break;
 		key_of_ops(&self, ops);
 		peer_of(&peer, &self);
 		established(ops, &self, &peer);
-		bpf_map_delete_elem(&rendezvous, &peer);
 		break;
 	}
 	/* reply is left as it is: other programs on the cgroup may use it. */

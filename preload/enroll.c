@@ -14,6 +14,7 @@
 #include "hooks.h"
 #include "hosts.h"
 #include "options.h"
+#include "owners.h"
 #include "ownfd.h"
 #include "runtime.h"
 #include "worth.h"
@@ -24,9 +25,11 @@
  * number was closed and reused) costs one vain attempt, so nothing has to follow dup,
  * fork or close. Numbers beyond it are always tried.
  * told_full: one line per process is enough.
+ * told: the kernel knows that this process has the shim. Atomic.
  */
 static struct ss_fdbits pending;
 static bool told_full;
+static bool told;
 
 /* Entries that are looked at for one; more would be slower than sensible. */
 #define SS_FIND_MAX 65536
@@ -206,22 +209,22 @@ bool ss_enroll_peer_is_in(int fd)
 	return !ss_bpf_map_lookup(ss_ownfd(SS_OBJECT_SOCKHASH), &peer, &cookie);
 }
 
-/* In a cgroup: the kernel leaves it to us, and what it accepts. */
+/* In a cgroup, that we shall register what we connect, and accept. */
 static void leave_to_us(int fd)
 {
-	int map = ss_ownfd(SS_OBJECT_SHIMMED);
-	__u32 yes = 1;
-
-	if (!ss_runtime.control->cgroup_path[0] || map < 0 ||
-	    !ss_worth_may_try(fd))
+	if (!ss_runtime.control->cgroup_path[0] || !ss_worth_may_try(fd) ||
+	    __atomic_load_n(&told, __ATOMIC_RELAXED))
 		return;
-	if (ss_bpf_map_update(map, &fd, &yes, BPF_ANY) &&
-	    recovered(SS_OBJECT_SHIMMED, map))
-		ss_bpf_map_update(ss_ownfd(SS_OBJECT_SHIMMED), &fd, &yes,
-				  BPF_ANY);
+	ss_owners_ask(fd, SS_ASK_LEAVE_TO_US);
+	__atomic_store_n(&told, true, __ATOMIC_RELAXED);
 }
 
-void ss_enroll_listening(int fd)
+void ss_enroll_after_fork_in_child(void)
+{
+	told = false;
+}
+
+void ss_enroll_before_listen(int fd)
 {
 	int saved_errno = errno;
 

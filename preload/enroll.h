@@ -14,8 +14,8 @@
 /* A connected socket came from accept(2). Keeps errno, as all up to _pending(). */
 void ss_enroll_accepted(int fd);
 
-/* A socket listens: starts the shim, before privileges may be dropped. */
-void ss_enroll_listening(int fd);
+/* A socket is about to listen: starts the shim, before privileges may be dropped. */
+void ss_enroll_before_listen(int fd);
 
 /* Whether connect(2) to @addr can be of interest. */
 bool ss_enroll_concerns(const struct sockaddr *addr, socklen_t len);
@@ -41,6 +41,9 @@ bool ss_enroll_sender(int fd, int duplicate);
  * waits inside TCP would not see what is redirected. True: it was not before.
  */
 bool ss_enroll_reads(int duplicate);
+
+/* The child's memory is another one. */
+void ss_enroll_after_fork_in_child(void);
 
 /* Whether the peer of @fd is registered. */
 bool ss_enroll_peer_is_in(int fd);

@@ -76,11 +76,8 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
 HOOK int listen(int fd, int backlog)
 {
-	int result = REAL(listen)(fd, backlog);
-
-	if (!result)
-		ss_enroll_listening(fd);
-	return result;
+	ss_enroll_before_listen(fd);
+	return REAL(listen)(fd, backlog);
 }
 
 HOOK int close(int fd)

@@ -19,6 +19,7 @@
 #include "../bpf/privilege.h"
 #include "../bpf/sysbpf.h"
 #include "busypoll.h"
+#include "enroll.h"
 #include "hooks.h"
 #include "hosts.h"
 #include "ownfd.h"
@@ -251,6 +252,7 @@ static void after_fork_in_child(void)
 	owner = getpid();
 	recovering = false;
 	ss_worth_after_fork_in_child();
+	ss_enroll_after_fork_in_child();
 	if (get_state() == SS_STARTING)
 		set_state(SS_ASLEEP);
 }

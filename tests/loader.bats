@@ -29,7 +29,7 @@ has_pins() {
 
 # All pins and nothing else, and status agrees.
 is_complete() {
-	has_pins "control counters merged owners shimmed sockhash" && is_state loaded
+	has_pins "control counters merged owners sockhash" && is_state loaded
 }
 
 nothing_is_left() {
@@ -58,7 +58,7 @@ mount_bpffs() {
 	succeeds "$SOCKSHUNT" load
 	[ -z "$output" ]
 	is_complete
-	[ "$(stat -c %a "$PINS" "$PINS"/* | xargs)" = "700 600 600 600 600 600 600" ]
+	[ "$(stat -c %a "$PINS" "$PINS"/* | xargs)" = "700 600 600 600 600 600" ]
 }
 
 @test "status: says what was loaded, by whom, and what the self-test found" {
@@ -179,7 +179,7 @@ mount_bpffs() {
 group_has_access() {
 	local access
 
-	access=$(cd "$PINS" && stat -c '%G %a' control counters merged owners shimmed sockhash | sort -u)
+	access=$(cd "$PINS" && stat -c '%G %a' control counters merged owners sockhash | sort -u)
 	[[ $access == "daemon 660" ]] || fail_with "$(ls -lA "$PINS")"
 }
 
@@ -187,7 +187,7 @@ group_has_access() {
 # blocked by it, and ends with everything in place.
 next_one_loads() {
 	succeeds timeout 5 "$SOCKSHUNT" load &&
-		has_pins "control counters merged owners shimmed sockhash sockops_link" &&
+		has_pins "control counters merged owners sockhash sockops_link" &&
 		is_state loaded &&
 		group_has_access &&
 		succeeds "$SOCKSHUNT" unload &&

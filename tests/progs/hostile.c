@@ -47,7 +47,7 @@
 
 static const char *const pins[] = { SS_MAP_SOCKHASH, SS_MAP_MERGED,
 				    SS_MAP_COUNTERS, SS_MAP_CONTROL,
-				    SS_PIN_OWNERS,   SS_MAP_SHIMMED };
+				    SS_PIN_OWNERS };
 #define NR_PINS (sizeof(pins) / sizeof(pins[0]))
 
 static const char *directory;
