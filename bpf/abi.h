@@ -131,23 +131,34 @@ struct ss_counters {
  */
 #define SS_MAX_MESSAGES 256
 
-/* What SS_PROG_OWNERS is asked of a descriptor of its caller... */
+/* What SS_PROG_OWNERS is asked of a descriptor of its caller. */
 struct ss_question {
 	__u32 fd;
 	__u32 what;
 };
-#define SS_ASK_OWNERS 0 /* how many references its socket has */
-#define SS_ASK_ALONE                                                           \
-	1 /* the same; many if the table of descriptors is shared */
-/* The bytes that TCP has received, if all of them were read, else 0; and those that
- * were redirected to it, or are about to be: modulo 2^32, and the rest. */
-#define SS_ASK_BYTES	   2
-#define SS_ASK_BYTES_HIGH  3
-/* Nothing: in a cgroup, what the calling process connects, and listens with, is left
- * to it by the kernel from now on. */
-#define SS_ASK_LEAVE_TO_US 4
+enum ss_ask {
+	SS_ASK_OWNERS, /* references of its socket; SS_OWNERS_MANY: or more */
 
-/* ...and says of owners at most, and for "cannot tell". */
+	/* Of the calling process, whatever the descriptor. */
+	SS_ASK_ALONE,	    /* 1: it has one thread, and shares no descriptor */
+	SS_ASK_LEAVE_TO_US, /* in a cgroup, from now on the kernel leaves to it
+			     * what it connects, and listens with */
+
+	/*
+	 * Of an established TCP connection; else 0. Bytes that it has received,
+	 * and those that were redirected to it, or are about to be, by whoever
+	 * has the peer's slot: modulo 2^32, and the rest. 0: some that came by
+	 * TCP are unread.
+	 */
+	SS_ASK_BYTES,
+	SS_ASK_BYTES_HIGH,
+	SS_ASK_OURS_ALONE, /* 1: in our two maps and in no other */
+	SS_ASK_ANNOUNCE,   /* 1: its peer's verdicts redirect no more to it */
+	SS_ASK_ANNOUNCED,  /* 1: so it is still */
+	SS_ASK_RETRACT,
+	SS_ASK_PSOCK,	   /* 1: it still is the sockmap's */
+	SS_ASK_WANTS_ROOM, /* 1: a write was refused for want of room */
+};
 #define SS_OWNERS_MANY 8
 
 /* ss_control.flags: how this kernel is used; set before the pins appear. */

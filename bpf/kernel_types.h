@@ -188,8 +188,13 @@ struct files_struct {
 
 struct io_uring_task;
 
+struct signal_struct {
+	int nr_threads;
+};
+
 struct task_struct {
 	unsigned int flags;
+	struct signal_struct *signal;
 	struct io_uring_task *io_uring;
 	struct files_struct *files;
 	void *mm;
@@ -208,6 +213,7 @@ struct pt_regs___arm64 {
 };
 
 struct socket {
+	unsigned long flags;
 	struct file *file;
 	struct sock *sk;
 };
@@ -219,7 +225,6 @@ struct bpf_sock_ops_kern {
 /* Bit numbers of sock_common.skc_flags; the values are relocated too. */
 enum sock_flags {
 	SOCK_URGINLINE = 2,
-	SOCK_BROADCAST = 6,
 	SOCK_RCVTSTAMP = 11,
 	SOCK_RCVTSTAMPNS = 12,
 	SOCK_TIMESTAMPING_RX_SOFTWARE = 15,

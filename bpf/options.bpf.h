@@ -11,8 +11,7 @@ static __always_inline bool wants_tcp(struct tcp_sock *tp, bool direct)
 	unsigned long mask = SOCK_BIT(SOCK_RCVTSTAMP) |
 			     SOCK_BIT(SOCK_RCVTSTAMPNS) |
 			     SOCK_BIT(SOCK_TIMESTAMPING_RX_SOFTWARE) |
-			     SOCK_BIT(SOCK_URGINLINE) |
-			     SOCK_BIT(SOCK_BROADCAST); /* preload/leave.h */
+			     SOCK_BIT(SOCK_URGINLINE);
 
 	return (READ(sk, __sk_common.skc_flags) & mask) ||
 	       READ_BITS(sk, sk_tsflags) || READ(sk, sk_rcvlowat) > 1 ||

@@ -6,8 +6,9 @@
 #define SENT_SLOTS 16384
 
 struct sent {
-	__u32 messages;	  /* by whatever way; may miss some */
 	__u64 redirected; /* bytes, once that is decided; atomic: misses none */
+	__u64 leaving;	/* the peer's cookie: it is to get no more; 0: nobody */
+	__u32 messages; /* by whatever way; may miss some */
 };
 
 /* Several connections may share a slot. */

@@ -5,7 +5,8 @@
  *   sockshunt_verdict  sk_msg    decides for each message: peer or TCP
  *   sockshunt_sockops  sock_ops  registers same-host sockets of a cgroup
  *   sockshunt_merge    sk_skb    puts TCP's bytes into the redirect queue
- *   sockshunt_owners   filter    tells a process who else holds its socket
+ *   sockshunt_owners   filter    tells a process who else holds its socket, and
+ *                                whether that may be taken out again
  *   sockshunt_splice   fmod_ret  refuses splice(2) where the shim is not
  */
 #include <linux/bpf.h>

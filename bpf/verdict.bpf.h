@@ -116,6 +116,14 @@ static __always_inline enum outcome judge(struct sender *sender, void *a,
 	return outcome;
 }
 
+/* B is being taken out of the maps (preload/leave.h). */
+static __always_inline bool is_leaving(struct sent *mine, void *b, bool direct)
+{
+	return mine->leaving &&
+	       mine->leaving == (__u64)READ(KERNEL(struct sock, b),
+					    __sk_common.skc_cookie.counter);
+}
+
 static __always_inline void count(enum outcome outcome, __u32 size)
 {
 	struct ss_counters *c = this_cpu_counters();
@@ -237,6 +245,9 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	if (waits(sender, outcome, a, chosen(kmsg, direct), msg->size, direct))
 		outcome = judge(sender, a, chosen(kmsg, direct), msg->size,
 				direct);
+	if (outcome == REDIRECT &&
+	    is_leaving(mine, chosen(kmsg, direct), direct))
+		outcome = UNWILLING;
 	count(outcome, msg->size);
 	tell_who_is_ahead(sender, outcome, chosen(kmsg, direct), msg->size,
 			  direct);

@@ -48,6 +48,8 @@ void ss_blocking_renumber(int fd)
 
 	if ((unsigned int)fd < SS_GENERATIONS && numbers_matter())
 		renumber((unsigned int)fd);
+	else
+		ss_worth_stop_counting(fd);
 	errno = saved_errno;
 }
 
@@ -61,10 +63,14 @@ void ss_blocking_number_given(int fd)
 
 void ss_blocking_renumber_range(unsigned int first, unsigned int last)
 {
-	if (!numbers_matter())
-		return;
-	for (unsigned int i = first; i <= last && i < SS_GENERATIONS; i++)
-		renumber(i);
+	bool matter = numbers_matter();
+
+	for (unsigned int i = first; i <= last && i < SS_GENERATIONS; i++) {
+		if (matter)
+			renumber(i);
+		else
+			ss_worth_stop_counting((int)i);
+	}
 }
 
 void ss_blocking_is_tcp(int fd)
@@ -220,6 +226,8 @@ ssize_t ss_blocking_read(const struct ss_blocking *b, int fd,
 	saved_errno = errno;
 	if (held >= 0)
 		REAL(close)(held);
+	if (!renumbered(b, fd))
+		ss_worth_count_read(fd, flags, n);
 	errno = saved_errno;
 	return n;
 }

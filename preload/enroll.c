@@ -215,7 +215,7 @@ static void leave_to_us(int fd)
 	if (!ss_runtime.control->cgroup_path[0] || !ss_worth_may_try(fd) ||
 	    __atomic_load_n(&told, __ATOMIC_RELAXED))
 		return;
-	ss_owners_ask(fd, SS_ASK_LEAVE_TO_US);
+	ss_owners_say(fd, SS_ASK_LEAVE_TO_US);
 	__atomic_store_n(&told, true, __ATOMIC_RELAXED);
 }
 

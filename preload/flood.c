@@ -5,33 +5,50 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "../bpf/permit.h"
+#include "enroll.h"
 #include "hooks.h"
 #include "leave.h"
+#include "owners.h"
 #include "ownfd.h"
 #include "runtime.h"
 #include "undisturbed.h"
 #include "unmerge.h"
 
+#define LEAVING (SS_DUTY_OWNERS | SS_DUTY_GRACE | SS_DUTY_JOINED)
+
 /* Larger ones gain nothing by leaving (bench: stream_*_slow). */
 #define SMALL_BYTES 4096 /* on average */
 
-/* When a socket may leave next, in milliseconds of CLOCK_MONOTONIC: it takes up to 25,
- * which it is worth once a second. Of a process with one thread. */
+/*
+ * When a socket may leave next, in milliseconds of CLOCK_MONOTONIC: it takes up to 25,
+ * in which the process does nothing else. Of a process with one thread.
+ */
 static long long next_leave;
-#define LEAVE_MSECS 1000
+#define AFTER_ONE_MSECS	 1000
+#define AFTER_VAIN_MSECS 30000
 
-/* Other verdicts than ours do not count what they redirect. */
+/*
+ * Other verdicts than ours do not count what they redirect. And with other threads
+ * about, a read of what had this number before may be counted late.
+ */
 void ss_flood_begin(struct ss_flood *f, int fd)
 {
 	*f = (struct ss_flood){ 0 };
-	if (!(ss_runtime.control->flags & SS_CUSTOM))
-		f->come = ss_leave_bytes_for(fd);
+	if (ss_runtime.control->flags & SS_CUSTOM ||
+	    !ss_owners_say(fd, SS_ASK_ALONE))
+		return;
+	f->cookie = ss_enroll_cookie(fd);
+	f->come = ss_leave_bytes_for(fd);
+	/* By TCP's lock: what was being received is readable when this returns. */
+	ss_joined_by_tcp(fd, 0, 0, &f->sent);
+	f->sent.segments = 0;
 }
 
 /* What was redirected before it was taken out of merging may still be on its way. */
 bool ss_flood_counts(const struct ss_flood *f)
 {
-	return f->come && !ss_unmerge_any();
+	return f->come && f->cookie && ss_may(LEAVING) && !ss_unmerge_any();
 }
 
 static long long now_msecs(void)
@@ -48,8 +65,9 @@ static bool leaves(const struct ss_flood *f, int fd)
 	struct ss_undisturbed u;
 	int duplicate;
 
-	if (now_msecs() < next_leave || !ss_runtime_on_for(fd) ||
-	    !ss_runtime_owns_memory())
+	if (now_msecs() < next_leave || !ss_may(LEAVING) ||
+	    !ss_runtime_on_for(fd) || !ss_runtime_owns_memory() ||
+	    ss_enroll_cookie(fd) != f->cookie)
 		return false;
 	ss_undisturbed_begin(&u);
 	duplicate = fcntl(fd, F_DUPFD_CLOEXEC, ss_ownfd_base());
@@ -58,7 +76,8 @@ static bool leaves(const struct ss_flood *f, int fd)
 		REAL(close)(duplicate);
 	}
 	if (waited)
-		next_leave = now_msecs() + LEAVE_MSECS;
+		next_leave = now_msecs() +
+			     (left ? AFTER_ONE_MSECS : AFTER_VAIN_MSECS);
 	ss_undisturbed_end(&u);
 	return left;
 }
@@ -67,7 +86,7 @@ bool ss_flood_ends(struct ss_flood *f, int fd)
 {
 	int saved_errno = errno;
 	bool left = f->written <= (uint64_t)f->messages * SMALL_BYTES &&
-		    ss_joined_goes_by_tcp(fd, f->written, &f->sent) &&
+		    ss_joined_by_tcp(fd, f->messages, f->written, &f->sent) &&
 		    leaves(f, fd);
 
 	f->written = 0;

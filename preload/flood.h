@@ -13,12 +13,11 @@
 
 #include "joined.h"
 
-/* Of one descriptor number; no locks: two threads at once miss some, and then it
- * never leaves. */
+/* Of one descriptor number. No locks: with two threads it does not leave. */
 struct ss_flood {
-	uint64_t come; /* ss_leave_bytes_for(), if all of that is read */
-	uint64_t
-		written; /* bytes, since something was read or sent was updated */
+	uint64_t cookie;   /* of the socket */
+	uint64_t come;	   /* ss_leave_bytes_for(), if all of that is read */
+	uint64_t written;  /* bytes since it was read, or the last run ended */
 	uint32_t messages; /* likewise */
 	struct ss_joined sent;
 };

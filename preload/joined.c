@@ -65,7 +65,8 @@ bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
 	       has_nagle(fd);
 }
 
-bool ss_joined_goes_by_tcp(int fd, uint64_t bytes, struct ss_joined *last)
+bool ss_joined_by_tcp(int fd, unsigned int messages, uint64_t bytes,
+		      struct ss_joined *last)
 {
 	struct ss_joined before = *last;
 	struct tcp_info info;
@@ -74,6 +75,7 @@ bool ss_joined_goes_by_tcp(int fd, uint64_t bytes, struct ss_joined *last)
 		return false;
 	last->segments = info.tcpi_data_segs_out;
 	last->bytes = info.tcpi_bytes_sent;
-	return before.segments && last->segments &&
+	return before.segments &&
+	       last->segments - before.segments < messages / 4 * 3 &&
 	       last->bytes - before.bytes >= bytes / 4 * 3;
 }

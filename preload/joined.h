@@ -26,9 +26,10 @@ bool ss_joined(int fd, unsigned int messages, struct ss_joined *last);
 
 /*
  * Whether most of the @bytes that were written to @fd since @last was updated have
- * gone by TCP: updates it. False if that cannot be told, so the first time. May change
- * errno.
+ * gone by TCP, and it has joined the @messages: updates it. False if that cannot be
+ * told, so the first time. May change errno.
  */
-bool ss_joined_goes_by_tcp(int fd, uint64_t bytes, struct ss_joined *last);
+bool ss_joined_by_tcp(int fd, unsigned int messages, uint64_t bytes,
+		      struct ss_joined *last);
 
 #endif

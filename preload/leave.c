@@ -3,8 +3,11 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
 #include "enroll.h"
 #include "hooks.h"
@@ -13,80 +16,97 @@
 #include "quiet.h"
 #include "runtime.h"
 
+/* For the workqueue, which may have a reference to the psock. */
+#define MOST_NSECS 100000000
+
 /* Two questions: an answer has 32 bits. */
 uint64_t ss_leave_bytes_for(int fd)
 {
-	uint64_t low = ss_owners_ask(fd, SS_ASK_BYTES);
+	uint32_t low, high;
 
-	return low | (uint64_t)ss_owners_ask(fd, SS_ASK_BYTES_HIGH) << 32;
+	if (!ss_owners_ask(fd, SS_ASK_BYTES, &low) ||
+	    !ss_owners_ask(fd, SS_ASK_BYTES_HIGH, &high))
+		return 0;
+	return low | (uint64_t)high << 32;
 }
 
 static bool may_leave(int fd, uint64_t bytes)
 {
-	return ss_owners_ask(fd, SS_ASK_ALONE) == 2 &&
+	return ss_owners_say(fd, SS_ASK_ALONE) && ss_owners(fd) == 2 &&
+	       ss_owners_say(fd, SS_ASK_OURS_ALONE) &&
 	       ss_leave_bytes_for(fd) == bytes;
 }
 
-/*
- * The verdicts of its peer look at this option of TCP's, which means nothing there:
- * those that begin later redirect nothing to it, and a grace period waits for the
- * others.
- */
-static bool announce(int fd, int yes)
+static long long now_nsecs(void)
 {
-	return !REAL(setsockopt)(fd, SOL_SOCKET, SO_BROADCAST, &yes,
-				 sizeof(yes));
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* By the program itself, which may read it. */
-static bool is_announced(int fd)
+/* Until then what is sent comes to the verdict, which has no way back to TCP. */
+static bool is_tcp_again(int fd)
 {
-	int yes = 1;
-	socklen_t len = sizeof(yes);
+	long long end = now_nsecs() + MOST_NSECS;
 
-	REAL(getsockopt)(fd, SOL_SOCKET, SO_BROADCAST, &yes, &len);
-	return yes;
+	while (ss_owners_say(fd, SS_ASK_PSOCK)) {
+		if (now_nsecs() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
 }
 
 /*
  * sk_psock_write_space() wakes nobody while the psock is taken away. Set to what it
- * is, this option looks whether there is somebody to wake.
+ * is, this option makes TCP do it.
  */
 static void wake_writers(int fd)
 {
 	unsigned int bytes;
 	socklen_t len = sizeof(bytes);
 
-	if (!REAL(getsockopt)(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &len))
+	if (ss_owners_say(fd, SS_ASK_WANTS_ROOM) &&
+	    !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &len))
 		REAL(setsockopt)
 	(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, len);
 }
 
-static void take_out(int fd, const struct ss_key *key)
+static bool take_out(int fd)
 {
-	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), key);
-	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_SOCKHASH), key);
+	int sockhash = ss_ownfd(SS_OBJECT_SOCKHASH);
+	int merged = ss_ownfd(SS_OBJECT_MERGED);
+	struct ss_key key;
+
+	if (!ss_enroll_is_registered(fd, &key) ||
+	    ss_bpf_map_delete(merged, &key))
+		return false;
+	if (ss_bpf_map_delete(sockhash, &key) || !is_tcp_again(fd)) {
+		ss_key_enter(sockhash, &key, fd);
+		ss_key_merge(merged, &key, fd);
+		return false;
+	}
 	wake_writers(fd);
 	__atomic_fetch_add(&ss_runtime.control->counters.left, 1,
 			   __ATOMIC_RELAXED);
+	return true;
 }
 
+/* Verdicts that began before it was announced are done with after a grace period. */
 bool ss_leave(int fd, uint64_t bytes, bool *waited)
 {
-	struct ss_key key;
 	bool left = false;
 
 	*waited = false;
-	if (!may_leave(fd, bytes) || !ss_enroll_is_registered(fd, &key) ||
-	    is_announced(fd) || !announce(fd, 1))
+	if (!may_leave(fd, bytes) || !ss_owners_say(fd, SS_ASK_ANNOUNCE))
 		return false;
 	*waited = true;
 	if (ss_quiet_begin(fd)) {
-		left = may_leave(fd, bytes);
-		if (left)
-			take_out(fd, &key);
+		left = ss_owners_say(fd, SS_ASK_ANNOUNCED) &&
+		       may_leave(fd, bytes) && take_out(fd);
 		ss_quiet_end(fd);
 	}
-	announce(fd, 0);
+	ss_owners_say(fd, SS_ASK_RETRACT);
 	return left;
 }

@@ -64,7 +64,7 @@ int ss_oddsend_many(int fd, int sent, unsigned int n, bool first_is_empty,
 	if ((unsigned int)sent < n)
 		take_error(fd);
 	if (sent > 0) {
-		ss_worth_after_write(fd, sent);
+		ss_worth_after_odd_write(fd, sent);
 		ss_yield_if_ahead(fd, flags);
 	}
 	return sent;

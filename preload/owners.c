@@ -17,23 +17,31 @@ bool ss_owners_can_tell(void)
 	       ss_runtime.control->ids[SS_OBJECT_OWNERS] && ss_may(SS_DUTY_BPF);
 }
 
-uint32_t ss_owners_ask(int fd, uint32_t what)
+bool ss_owners_ask(int fd, enum ss_ask what, uint32_t *answer)
 {
 	const struct ss_question question = { (__u32)fd, what };
 	unsigned char packet[ETH_HLEN + sizeof(question)] = { 0 };
 	int program = ss_ownfd(SS_OBJECT_OWNERS), saved_errno = errno;
-	__u32 answer;
+	bool answered;
 
 	/* A filter sees a packet from behind its Ethernet header on. */
 	memcpy(packet + ETH_HLEN, &question, sizeof(question));
-	if (!ss_may(SS_DUTY_OWNERS) ||
-	    ss_bpf_prog_run(program, packet, sizeof(packet), &answer))
-		answer = SS_OWNERS_MANY;
+	answered = ss_may(SS_DUTY_OWNERS) &&
+		   !ss_bpf_prog_run(program, packet, sizeof(packet), answer);
 	errno = saved_errno;
-	return answer;
+	return answered;
+}
+
+bool ss_owners_say(int fd, enum ss_ask what)
+{
+	uint32_t yes;
+
+	return ss_owners_ask(fd, what, &yes) && yes == 1;
 }
 
 int ss_owners(int fd)
 {
-	return (int)ss_owners_ask(fd, SS_ASK_OWNERS);
+	uint32_t n;
+
+	return ss_owners_ask(fd, SS_ASK_OWNERS, &n) ? (int)n : SS_OWNERS_MANY;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../bpf/abi.h"
+
 /* Whether that can be told here. */
 bool ss_owners_can_tell(void);
 
@@ -15,8 +17,9 @@ bool ss_owners_can_tell(void);
  */
 int ss_owners(int fd);
 
-/* What else is asked of @fd: SS_ASK_*. SS_OWNERS_MANY if nothing answers. Keeps
- * errno. */
-uint32_t ss_owners_ask(int fd, uint32_t what);
+/* Whether @what is answered of @fd: *@answer. Keeps errno. */
+bool ss_owners_ask(int fd, enum ss_ask what, uint32_t *answer);
+/* Whether by 1. */
+bool ss_owners_say(int fd, enum ss_ask what);
 
 #endif

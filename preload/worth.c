@@ -284,7 +284,7 @@ static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 		return SENDS;
 	/* Now there is no other process any more. */
 	ss_options_learn(duplicate);
-	if (ss_enroll_reads(duplicate) && w->vain < MOST_VAIN &&
+	if (ss_enroll_reads(duplicate) && turns_needed && w->vain < MOST_VAIN &&
 	    ss_flood_counts(&w->flood))
 		return COUNTS;
 	return DECIDED;
@@ -353,7 +353,7 @@ void ss_worth_end_read_slowly(const struct ss_worth_read *r)
 
 bool ss_worth_hold(int fd, struct ss_undisturbed *u)
 {
-	if (!ss_worth_is_open(fd) || !ss_may(SS_DUTY_OWNERS) ||
+	if (!ss_worth_is_tried(fd) || !ss_may(SS_DUTY_OWNERS) ||
 	    !ss_runtime_owns_memory())
 		return false;
 	ss_undisturbed_begin(u);
@@ -411,8 +411,7 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	int saved_errno = errno;
 
 	if (state == COUNTS && !(flags & MSG_OOB)) {
-		if (n > 0 && !(flags & NOT_PLAIN))
-			ss_flood_read(&w->flood, n);
+		ss_worth_count_read(fd, flags, n);
 		return;
 	}
 	if (flags & MSG_OOB)
@@ -435,6 +434,23 @@ void ss_worth_after_odd_read(int fd, int flags, ssize_t n)
 		ss_worth_after_read(fd, flags, n);
 	else
 		ss_worth_forget(fd);
+}
+
+void ss_worth_after_odd_write(int fd, ssize_t n)
+{
+	if (ss_worth_is_tried(fd))
+		ss_worth_after_write(fd, n);
+	else
+		ss_worth_forget(fd);
+}
+
+void ss_worth_count_read(int fd, int flags, ssize_t n)
+{
+	struct ss_worth *w = &ss_worth[fd & (SS_WORTH_FDS - 1)];
+
+	if ((unsigned int)fd < SS_WORTH_FDS && w->state == COUNTS && n > 0 &&
+	    !(flags & NOT_PLAIN))
+		ss_flood_read(&w->flood, n);
 }
 
 /* Several threads may write. */

@@ -107,6 +107,13 @@ static inline bool ss_worth_is_tried(int fd)
 	return ss_worth_is_open(fd) && ss_worth[fd].state != SS_WORTH_COUNTS;
 }
 
+/* A vfork child has closed the number @fd: it counts in its parent's memory. */
+static inline void ss_worth_stop_counting(int fd)
+{
+	if (ss_worth_is_open(fd) && !ss_worth_is_tried(fd))
+		ss_worth_forget(fd);
+}
+
 /*
  * Around a read of any kind, of @fd while that is on trial: no registration happens
  * meanwhile but at its own end, and a read waits for one that has begun. A read that
@@ -194,6 +201,12 @@ static inline bool ss_worth_floods(int fd, size_t len)
 	w->writes++;
 	return true;
 }
+
+/* sendmmsg(2), whose bytes are not counted. */
+void ss_worth_after_odd_write(int fd, ssize_t n);
+
+/* What a read that was counted as in vain has returned after all. */
+void ss_worth_count_read(int fd, int flags, ssize_t n);
 
 void ss_worth_after_write_slowly(int fd, ssize_t n);
 static inline void ss_worth_after_write(int fd, ssize_t n)

@@ -48,15 +48,29 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter left -eq 0
 }
 
-@test "leave: messages that are redirected are no reason" {
+@test "leave: not a process with threads" {
+	does threads 40000
+	assert_counter left -eq 0
+}
+
+@test "leave: larger messages are no reason, nor is what was registered at once" {
+	shimmed "$BIN/load" stream -s 16384 -g4 -t 0.5
+	assert_counter left -eq 0
 	configure 'register_after_exchanges = 0'
 	does again 40000 1
-	assert_counter left -eq 0 # registered at once: for good
-	"$SOCKSHUNT" unload
-	configure 'register_after_exchanges = 2'
-	"$SOCKSHUNT" load
-	shimmed "$BIN/load" stream -s 64 -N -g4 -t 0.5
 	assert_counter left -eq 0
+}
+
+@test "leave: a sender that waits for room, by edges" {
+	does edges 60000
+	assert_counter left -ge 1
+	assert_counter refused -eq 0
+}
+
+@test "leave: the peer ends its stream at that moment" {
+	does end 40 40000
+	assert_counter left -ge 5
+	assert_counter refused -eq 0
 }
 
 @test "leave: the peer says something at that moment" {

@@ -6,9 +6,11 @@ checked; exit status 0."""
 
 import os
 import random
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 
 from worth import LIMIT_SECS, connection, exchange, pattern, receive
@@ -116,6 +118,84 @@ def held(times):
     assert not wait()
 
 
+def threads(times):
+    """Another thread could use the socket at any time."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    again(times, 1)
+    done.set()
+    thread.join()
+
+
+def reads_slowly(end, size):
+    answer(end, 10)
+    left = memoryview(flooded(size // SIZE))
+    while left:
+        data = end.recv(min(len(left), 65536))
+        assert data and left[:len(data)] == data, 'other bytes'
+        left = left[len(data):]
+        time.sleep(0.0005)
+    end.sendall(b'all')
+
+
+def edges(times):
+    """The send buffer is full most of the time; who waits is told so once."""
+    size = int(times) * SIZE
+    client, wait = with_server(reads_slowly, size)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
+    ask(client, 10)
+    client.setblocking(False)
+    poller = select.epoll()
+    poller.register(client, select.EPOLLOUT | select.EPOLLET)
+    poller.poll(0)
+    sent = 0
+    while sent < size:
+        try:
+            at = sent % SIZE
+            sent += client.send(MESSAGES[sent // SIZE % 256][at:])
+        except BlockingIOError:
+            assert poller.poll(5), 'it is not told that there is room'
+    client.setblocking(True)
+    receive(client, b'all')
+    assert not wait()
+
+
+def ends_now_and_then(end, times, seed):
+    chance = random.Random(seed)
+    answer(end, 10)
+    receive(end, flooded(chance.randrange(times)))
+    end.sendall(b'the last')
+    end.shutdown(socket.SHUT_WR)
+    while end.recv(65536):
+        pass
+
+
+def ended(times, seed):
+    client, wait = with_server(ends_now_and_then, times, seed)
+    ask(client, 10)
+    flood(client, times)
+    receive(client, b'the last')
+    assert client.recv(1) == b''
+    client.close()
+    assert not wait()
+
+
+def each_alone(scenario, connections, times):
+    """A process for each connection, which may leave at once."""
+    for seed in range(int(connections)):
+        child = os.fork()
+        if not child:
+            scenario(int(times), seed)
+            os._exit(0)
+        assert not os.waitpid(child, 0)[1]
+
+
+def end(connections, times):
+    """It sends its last bytes while the client leaves, or before, or after."""
+    each_alone(ended, connections, times)
+
+
 def speaks_now_and_then(end, times, seed):
     """Reads the flood, and says something at moments that nobody expects."""
     chance = random.Random(seed)
@@ -167,14 +247,8 @@ def stirred(times, seed):
 
 
 def stir(connections, times):
-    """The peer speaks while the client leaves, or is about to, or has left. Each of a
-    process of its own, which may leave at once."""
-    for seed in range(int(connections)):
-        child = os.fork()
-        if not child:
-            stirred(int(times), seed)
-            os._exit(0)
-        assert not os.waitpid(child, 0)[1]
+    """The peer speaks while the client leaves, or is about to, or has left."""
+    each_alone(stirred, connections, times)
 
 
 if __name__ == '__main__':
