@@ -55,11 +55,11 @@ HELPER_OBJS := bpf/loader_main.o $(LOAD_OBJS)
 
 CUSTOM_OBJECTS := $(patsubst %,tests/bin/custom-%.bpf.o,MINIMAL NO_MAP \
 		  NO_PROGRAM PROGRAM_TYPE MAP_TYPE KEY_SIZE VALUE_SIZE REJECTED)
-VARIANTS := naive unmerged $(addprefix broken-,order bytes messages recv \
+VARIANTS := naive empty unmerged $(addprefix broken-,order bytes messages recv \
 	    poll epoll end counts)
 VARIANT_OBJECTS := $(patsubst %,tests/bin/%.bpf.o,$(VARIANTS))
 BENCH_OBJECTS := $(addprefix tests/bin/,load verdict_cost naive.bpf.o \
-		 pingpong libsockshunt-unguarded.so)
+		 empty.bpf.o pingpong libsockshunt-unguarded.so)
 TEST_OBJECTS := $(VARIANT_OBJECTS) $(CUSTOM_OBJECTS) tests/bin/mesh.bpf.o
 TEST_PROGS  := $(patsubst tests/progs/%.c,tests/bin/%,$(filter-out %.bpf.c, \
 	       $(call sources,tests/progs/*.c))) tests/bin/semantics \
@@ -80,6 +80,7 @@ programs: all $(TEST_OBJECTS) $(TEST_PROGS)
 # integrity test must find out; ours as on kernels that cannot merge; and with
 # one promise broken, for the self-test.
 VARIANT_naive           := -DSS_NAIVE
+VARIANT_empty           := -DSS_NAIVE -DSS_EMPTY
 VARIANT_unmerged        := -DSS_UNMERGED
 VARIANT_broken-order    := -DSS_BROKEN -DSS_IGNORES=tcp_order
 VARIANT_broken-bytes    := -DSS_BROKEN -DSS_IGNORES=tcp_room

@@ -6,9 +6,10 @@
 # shellcheck source=bench/callgrind.bash
 source "$ROOT/bench/callgrind.bash"
 
-cell cost_verdict_pingpong ns lower "shim naive" quick
-cell cost_verdict_stream ns lower "shim naive"
+cell cost_verdict_pingpong ns lower "shim naive empty" quick
+cell cost_verdict_stream ns lower "shim naive empty"
 cell cost_instructions instructions lower "shim" quick
+cell_may_not_redirect cost_verdict_pingpong
 cell_may_not_redirect cost_verdict_stream
 cell_rounds cost_instructions 1 # they are the same each time
 

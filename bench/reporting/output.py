@@ -8,7 +8,7 @@ import os
 from .figures import FEWEST_ROUNDS, TOO_NOISY
 from .samples import Summary
 
-SIDES = ["tcp", "shim", "cgroup", "naive", "unix", "spin", "spin_unix"]
+SIDES = ["tcp", "shim", "cgroup", "naive", "empty", "unix", "spin", "spin_unix"]
 # What is shown beside a cell's own value, where a workload prints it.
 METRICS = ["p50", "p99", "p99.9", "cpu", "redirected"]
 # A ratio of which half of the rounds differ by more is marked.

@@ -16,6 +16,7 @@ COLOURS = {
     "shim": "#0072b2",
     "cgroup": "#56b4e9",
     "naive": "#e69f00",
+    "empty": "#f0e442",
     "unix": "#009e73",
     "spin": "#cc79a7",
     "spin_unix": "#d55e00",

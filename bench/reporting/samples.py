@@ -49,10 +49,14 @@ class Cell:
         return Summary(list(rounds.values())) if rounds else None
 
     def ratios(self, side, base):
-        """SIDE by BASE in each round that has both; base "-": the values."""
+        """SIDE by BASE in each round that has both; base "-": the values; "-BASE":
+        what they are more than BASE's."""
         mine = self.values.get(side, {}).get("value", {})
         if base == "-":
             return list(mine.values())
+        if base.startswith("-"):
+            less = self.values.get(base[1:], {}).get("value", {})
+            return [mine[r] - less[r] for r in mine if r in less]
         theirs = self.values.get(base, {}).get("value", {})
         return [mine[r] / theirs[r] for r in mine if theirs.get(r)]
 
