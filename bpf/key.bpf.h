@@ -35,6 +35,10 @@ const volatile __u32 netns_inode;
 	(direct ? BPF_CORE_READ_BITFIELD(p, field)                             \
 		: BPF_CORE_READ_BITFIELD_PROBED(p, field))
 
+/* The same where it is whole on kernels that are read directly: libbpf adapts the
+ * load to its size there. */
+#define READ_SIZED(p, field) (direct ? READ(p, field) : READ_BITS(p, field))
+
 /* @p as a pointer that READ() can follow. */
 #define KERNEL(type, p)                                                        \
 	((type *)(direct ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(type))   \

@@ -14,7 +14,7 @@ static __always_inline bool wants_tcp(struct tcp_sock *tp, bool direct)
 			     SOCK_BIT(SOCK_URGINLINE);
 
 	return (READ(sk, __sk_common.skc_flags) & mask) ||
-	       READ_BITS(sk, sk_tsflags) || READ(sk, sk_rcvlowat) > 1 ||
+	       READ_SIZED(sk, sk_tsflags) || READ(sk, sk_rcvlowat) > 1 ||
 	       READ(sk, sk_peek_off) >= 0 || READ_BITS(tp, recvmsg_inq);
 }
 

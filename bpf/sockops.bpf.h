@@ -150,6 +150,14 @@ static __always_inline bool have_met(const struct ss_key *client)
 	return meeting && *meeting == ((hash & ~STATE) | MET);
 }
 
+static __always_inline void part(const struct ss_key *client)
+{
+	__u64 hash = hash_of(client), *meeting = meeting_of(hash);
+
+	if (meeting && *meeting == ((hash & ~STATE) | MET))
+		*meeting = 0;
+}
+
 static __always_inline __u64 memory_of_caller(__u32 *process)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -277,6 +285,7 @@ int sockshunt_sockops(struct bpf_sock_ops *ops)
 		key_of_ops(&self, ops);
 		peer_of(&peer, &self);
 		established(ops, &self, &peer);
+		part(&peer);
 		break;
 	}
 	/* reply is left as it is: other programs on the cgroup may use it. */

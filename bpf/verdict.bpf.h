@@ -51,8 +51,8 @@ static __always_inline bool willing(struct tcp_sock *ta, struct tcp_sock *tb,
 	       (state_b == BPF_TCP_ESTABLISHED ||
 		state_b == BPF_TCP_FIN_WAIT1 || state_b == BPF_TCP_FIN_WAIT2) &&
 	       !READ(a, sk_err) && !READ(b, sk_err) &&
-	       !READ_BITS(a, sk_tsflags) &&
-	       !(READ_BITS(b, sk_shutdown) & RCV_SHUTDOWN) &&
+	       !READ_SIZED(a, sk_tsflags) &&
+	       !(READ_SIZED(b, sk_shutdown) & RCV_SHUTDOWN) &&
 	       !wants_tcp(tb, direct);
 }
 

@@ -179,7 +179,7 @@ void ss_enroll_accepted(int fd)
 	int saved_errno = errno;
 
 	start(fd); /* a descriptor that we were started with */
-	if (ss_runtime_is_on() && !ss_worth_try(fd))
+	if (ss_runtime_is_on() && !ss_worth_try(fd, false))
 		enroll(fd, fd, true);
 	errno = saved_errno;
 }
@@ -215,8 +215,8 @@ static void leave_to_us(int fd)
 	if (!ss_runtime.control->cgroup_path[0] || !ss_worth_may_try(fd) ||
 	    __atomic_load_n(&told, __ATOMIC_RELAXED))
 		return;
-	ss_owners_say(fd, SS_ASK_LEAVE_TO_US);
-	__atomic_store_n(&told, true, __ATOMIC_RELAXED);
+	if (ss_owners_say(fd, SS_ASK_LEAVE_TO_US))
+		__atomic_store_n(&told, true, __ATOMIC_RELAXED);
 }
 
 void ss_enroll_after_fork_in_child(void)
@@ -350,7 +350,7 @@ void ss_enroll_after_connect(int fd, const struct sockaddr *addr, int result)
 	     (errno == EISCONN && ss_enroll_is_pending(fd))) &&
 	    ss_runtime_is_on() && may_be_local(addr)) {
 		/* Over loopback even EINPROGRESS is usually established. */
-		if (!ss_worth_try(fd))
+		if (!ss_worth_try(fd, __atomic_load_n(&told, __ATOMIC_RELAXED)))
 			more = enroll(fd, fd, true) == NOT_YET;
 		ss_fdbits_set(&pending, fd, more);
 	}

@@ -41,21 +41,26 @@ static ssize_t go_on_with(struct ss_blocking *b, int fd,
  * queue, behind that: see ss_oddread_across(). Where that is rare a system call
  * tells before; else it is looked for behind what was read.
  */
-static bool may_cross(int fd, int flags)
+static __attribute__((noinline)) bool may_cross_slowly(
+	int fd, enum ss_crossing crossing)
 {
-	enum ss_crossing crossing = ss_unmerge_crosses();
 	int saved_errno;
 	bool crosses;
 
-	if (__builtin_expect(crossing == SS_CROSSING_NEVER, 1) ||
-	    flags & MSG_PEEK)
-		return false;
 	if (crossing == SS_CROSSING_ALWAYS)
 		return ss_blocking_generation(fd) & SS_GENERATION_TCP;
 	saved_errno = errno;
 	crosses = ss_key_is_tcp(fd) && ss_unread(fd) == SS_UNREAD_PSOCK;
 	errno = saved_errno;
 	return crosses;
+}
+
+static inline bool may_cross(int fd, int flags)
+{
+	enum ss_crossing crossing = ss_unmerge_crosses();
+
+	return __builtin_expect(crossing != SS_CROSSING_NEVER, 0) &&
+	       !(flags & MSG_PEEK) && may_cross_slowly(fd, crossing);
 }
 
 static ssize_t cross(int fd, const struct iovec *iov, size_t n_iov, ssize_t n)

@@ -69,8 +69,6 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 /* After each time it has left it takes twice as many exchanges, up to these. */
 #define MOST_TURNS 255 /* from reading to writing, or back */
 
-#define NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
-
 void ss_worth_start(void)
 {
 	turns_needed = 0;
@@ -97,9 +95,9 @@ static void begin(int fd)
 	__atomic_store_n(&w->state, ON_TRIAL, __ATOMIC_RELEASE);
 }
 
-/* It has left the sockhash. */
-static void begin_again(struct ss_worth *w, int fd)
+void ss_worth_has_left(int fd)
 {
+	struct ss_worth *w = &ss_worth[fd];
 	unsigned char left = w->left + (turns_needed << w->left < MOST_TURNS);
 
 	begin(fd);
@@ -117,11 +115,11 @@ bool ss_worth_may_try(int fd)
  * from who has no shim; and to learn that takes as long as registering. Nothing
  * depends on it, but where reads that are closed end.
  */
-bool ss_worth_try(int fd)
+bool ss_worth_try(int fd, bool left)
 {
 	if (!ss_worth_may_try(fd))
 		return false;
-	if (ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
+	if (!left && ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
 		ss_blocking_is_tcp(fd);
 	begin(fd);
 	return true;
@@ -163,7 +161,7 @@ static void receive(int fd)
 	if (ss_runtime_is_asleep())
 		begin(fd);
 	else
-		ss_worth_try(fd);
+		ss_worth_try(fd, false);
 }
 
 void ss_worth_received(const struct msghdr *msg)
@@ -410,13 +408,9 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 	unsigned char state = __atomic_load_n(&w->state, __ATOMIC_RELAXED);
 	int saved_errno = errno;
 
-	if (state == COUNTS && !(flags & MSG_OOB)) {
-		ss_worth_count_read(fd, flags, n);
-		return;
-	}
 	if (flags & MSG_OOB)
 		ss_worth_end(fd);
-	if (state == DECIDED || flags & (MSG_OOB | NOT_PLAIN) ||
+	if (state == DECIDED || flags & (MSG_OOB | SS_WORTH_NOT_PLAIN) ||
 	    !(n > 0 || (n < 0 && errno == EAGAIN)))
 		return;
 	if (n > 0) {
@@ -442,15 +436,6 @@ void ss_worth_after_odd_write(int fd, ssize_t n)
 		ss_worth_after_write(fd, n);
 	else
 		ss_worth_forget(fd);
-}
-
-void ss_worth_count_read(int fd, int flags, ssize_t n)
-{
-	struct ss_worth *w = &ss_worth[fd & (SS_WORTH_FDS - 1)];
-
-	if ((unsigned int)fd < SS_WORTH_FDS && w->state == COUNTS && n > 0 &&
-	    !(flags & NOT_PLAIN))
-		ss_flood_read(&w->flood, n);
 }
 
 /* Several threads may write. */
@@ -490,11 +475,6 @@ void ss_worth_after_write_slowly(int fd, ssize_t n)
 
 	if (n <= 0)
 		return;
-	if (w->state == COUNTS) {
-		if (ss_flood_write(&w->flood, fd, n))
-			begin_again(w, fd);
-		return;
-	}
 	/* Most of a flood. */
 	if (w->last == WRITE && n < SS_WORTH_LARGE && w->writes + 1 < w->ask) {
 		w->writes++;

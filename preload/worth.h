@@ -49,6 +49,8 @@
 
 #define SS_WORTH_WRITE 2 /* what was done last */
 
+#define SS_WORTH_NOT_PLAIN (MSG_PEEK | MSG_ERRQUEUE)
+
 /* Redirecting messages of so many bytes and more is faster in one direction, too
  * (bench: stream_*). */
 #define SS_WORTH_LARGE 32768
@@ -77,10 +79,10 @@ void ss_worth_start(void);
 bool ss_worth_may_try(int fd);
 
 /*
- * The number @fd was given to a connection. False: there is no trial, and it is
- * to be registered at once.
+ * The number @fd was given to a connection; in a cgroup, one that the kernel has @left
+ * to us. False: there is no trial, and it is to be registered at once.
  */
-bool ss_worth_try(int fd);
+bool ss_worth_try(int fd, bool left);
 
 /* The number @fd is closed, or given to a new descriptor... */
 void ss_worth_forget(int fd);
@@ -177,10 +179,22 @@ static inline void ss_worth_before_write(int fd)
  */
 void ss_worth_after_odd_read(int fd, int flags, ssize_t n);
 void ss_worth_after_read_slowly(int fd, int flags, ssize_t n);
+/* What a read that was counted as in vain has returned after all. */
+static inline void ss_worth_count_read(int fd, int flags, ssize_t n)
+{
+	if (ss_worth_is_open(fd) && ss_worth[fd].state == SS_WORTH_COUNTS &&
+	    n > 0 && !(flags & SS_WORTH_NOT_PLAIN))
+		ss_flood_read(&ss_worth[fd].flood, n);
+}
+
 static inline void ss_worth_after_read(int fd, int flags, ssize_t n)
 {
-	if (__builtin_expect(ss_worth_is_open(fd), 0))
+	if (!ss_worth_is_open(fd))
+		return;
+	if (flags & MSG_OOB || ss_worth_is_tried(fd))
 		ss_worth_after_read_slowly(fd, flags, n);
+	else
+		ss_worth_count_read(fd, flags, n);
 }
 
 /*
@@ -205,14 +219,15 @@ static inline bool ss_worth_floods(int fd, size_t len)
 /* sendmmsg(2), whose bytes are not counted. */
 void ss_worth_after_odd_write(int fd, ssize_t n);
 
-/* What a read that was counted as in vain has returned after all. */
-void ss_worth_count_read(int fd, int flags, ssize_t n);
-
 void ss_worth_after_write_slowly(int fd, ssize_t n);
+void ss_worth_has_left(int fd); /* the sockhash: it is on trial again */
 static inline void ss_worth_after_write(int fd, ssize_t n)
 {
-	if (__builtin_expect(ss_worth_is_open(fd), 0))
+	if (ss_worth_is_tried(fd))
 		ss_worth_after_write_slowly(fd, n);
+	else if (ss_worth_is_open(fd) &&
+		 ss_flood_write(&ss_worth[fd].flood, fd, n))
+		ss_worth_has_left(fd);
 }
 
 #endif
