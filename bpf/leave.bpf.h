@@ -81,7 +81,8 @@ static __always_inline bool is_ours_alone(struct tcp_sock *tp)
 
 /*
  * Of two that share a slot the later one stays; and where both have found it free,
- * who is still there after a grace period leaves. Who is killed keeps it.
+ * who is still there after a grace period leaves. Who is killed meanwhile, or reset,
+ * keeps it until the next load.
  */
 static __always_inline bool announces(struct tcp_sock *tp, __u32 what)
 {

@@ -38,7 +38,7 @@ struct sender {
 	__u64 napped; /* bpf_ktime_get_ns() of the last nap; 0: none to judge */
 	__u32 behind; /* what B had not read then, of what came by TCP */
 	__u32 late;   /* bytes that went by TCP, in a row; up to LATE */
-	__u32 ahead;  /* bytes since B was last far behind */
+	__u32 ahead; /* bytes since B was last far behind, of those not cheap */
 	/* See is_one_way(). */
 	__u32 one_way; /* messages in a row */
 	__u32 answers; /* what B had sent at the last look */

@@ -6,7 +6,7 @@
 #define SENT_SLOTS 16384
 
 struct sent {
-	__u64 redirected; /* bytes, once that is decided; atomic: misses none */
+	__u64 redirected; /* bytes, before that is decided; atomic: misses none */
 	__u64 leaving;	/* the peer's cookie: it is to get no more; 0: nobody */
 	__u32 messages; /* by whatever way; may miss some */
 };

@@ -31,7 +31,8 @@ struct {
  * Processes with the shim, by their memory, which is another one after fork(2) and
  * exec(2): the shim registers what they connect, and accept by what they listen with,
  * when it is worth it. If one is forgotten, or taken for another, sockets are
- * registered at once, or not at all.
+ * registered at once, or not at all; and what it connects unseen, or once a seccomp
+ * filter forbids bpf(2), is not.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -40,9 +41,9 @@ struct {
 	__type(value, __u32); /* the process */
 } shims SEC(".maps");
 
-/* Marks such a socket, and is inherited by what it accepts. (And the kernel calls us
- * for what it sends again, which is seldom.) */
-#define SHIMMED BPF_SOCK_OPS_RETRANS_CB_FLAG
+/* These together mark such a socket, and are inherited by what it accepts. (The kernel
+ * then calls the cgroup's programs when something is sent again, which is seldom.) */
+#define SHIMMED (BPF_SOCK_OPS_RETRANS_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG)
 
 /* One bit per port, and whether to look: set by the loader. */
 const volatile __u32 all_ports = 1;
@@ -233,7 +234,7 @@ static __always_inline bool has_early_bytes(struct tcp_sock *tp)
 
 static __always_inline bool is_shimmed(struct bpf_sock_ops *ops)
 {
-	return ops->bpf_sock_ops_cb_flags & SHIMMED;
+	return (ops->bpf_sock_ops_cb_flags & SHIMMED) == SHIMMED;
 }
 
 static __always_inline void established(struct bpf_sock_ops *ops,

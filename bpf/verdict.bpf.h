@@ -116,12 +116,20 @@ static __always_inline enum outcome judge(struct sender *sender, void *a,
 	return outcome;
 }
 
-/* B is being taken out of the maps (preload/leave.h). */
-static __always_inline bool is_leaving(struct sent *mine, void *b, bool direct)
+/*
+ * That B gets these bytes, once nothing else is in the way. Not if it is being taken
+ * out of the maps (preload/leave.h): that looks at the sum after it has said so.
+ */
+static __always_inline bool promise(struct sent *mine, void *b, __u32 size,
+				    bool direct)
 {
-	return mine->leaving &&
-	       mine->leaving == (__u64)READ(KERNEL(struct sock, b),
-					    __sk_common.skc_cookie.counter);
+	__sync_fetch_and_add(&mine->redirected, size);
+	if (!mine->leaving ||
+	    mine->leaving != (__u64)READ(KERNEL(struct sock, b),
+					 __sk_common.skc_cookie.counter))
+		return true;
+	__sync_fetch_and_add(&mine->redirected, -(__u64)size);
+	return false;
 }
 
 static __always_inline void count(enum outcome outcome, __u32 size)
@@ -246,7 +254,7 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		outcome = judge(sender, a, chosen(kmsg, direct), msg->size,
 				direct);
 	if (outcome == REDIRECT &&
-	    is_leaving(mine, chosen(kmsg, direct), direct))
+	    !promise(mine, chosen(kmsg, direct), msg->size, direct))
 		outcome = UNWILLING;
 	count(outcome, msg->size);
 	tell_who_is_ahead(sender, outcome, chosen(kmsg, direct), msg->size,
@@ -255,8 +263,6 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 		return by_tcp(msg, kmsg, &sender->self, a, direct);
 	sender->messages++;
 	sender->bytes += msg->size;
-	/* Before B has them: it may leave once it has read so many. */
-	__sync_fetch_and_add(&mine->redirected, msg->size);
 	return SK_PASS;
 
 no_self:

@@ -65,6 +65,8 @@ void ss_blocking_renumber_range(unsigned int first, unsigned int last)
 {
 	bool matter = numbers_matter();
 
+	if (!matter && ss_runtime_is_asleep())
+		return;
 	for (unsigned int i = first; i <= last && i < SS_GENERATIONS; i++) {
 		if (matter)
 			renumber(i);
@@ -78,6 +80,13 @@ void ss_blocking_is_tcp(int fd)
 	if ((unsigned int)fd < SS_GENERATIONS)
 		__atomic_fetch_or(&ss_generations[fd], SS_GENERATION_TCP,
 				  __ATOMIC_SEQ_CST);
+}
+
+void ss_blocking_is_tcp_only(int fd)
+{
+	__atomic_fetch_and(&ss_generations[fd],
+			   (unsigned char)~SS_GENERATION_TCP, __ATOMIC_SEQ_CST);
+	ss_busypoll_unmark(fd);
 }
 
 bool ss_blocking_waits(int fd, int flags)

@@ -104,5 +104,7 @@ void ss_blocking_renumber_range(unsigned int first, unsigned int last);
 
 /* It was given to a TCP connection. */
 void ss_blocking_is_tcp(int fd);
+/* ...and now is TCP's alone again. */
+void ss_blocking_is_tcp_only(int fd);
 
 #endif

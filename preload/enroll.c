@@ -213,7 +213,8 @@ bool ss_enroll_peer_is_in(int fd)
 static void leave_to_us(int fd)
 {
 	if (!ss_runtime.control->cgroup_path[0] || !ss_worth_may_try(fd) ||
-	    __atomic_load_n(&told, __ATOMIC_RELAXED))
+	    __atomic_load_n(&told, __ATOMIC_RELAXED) ||
+	    !ss_runtime_owns_memory())
 		return;
 	if (ss_owners_say(fd, SS_ASK_LEAVE_TO_US))
 		__atomic_store_n(&told, true, __ATOMIC_RELAXED);

@@ -15,7 +15,7 @@
 #include "undisturbed.h"
 #include "unmerge.h"
 
-#define LEAVING (SS_DUTY_OWNERS | SS_DUTY_GRACE | SS_DUTY_JOINED)
+#define LEAVING (SS_DUTY_READ | SS_DUTY_OWNERS | SS_DUTY_GRACE | SS_DUTY_JOINED)
 
 /* Larger ones gain nothing by leaving (bench: stream_*_slow). */
 #define SMALL_BYTES 4096 /* on average */
@@ -29,14 +29,15 @@ static long long next_leave;
 #define AFTER_VAIN_MSECS 30000
 
 /*
- * Other verdicts than ours do not count what they redirect. And with other threads
- * about, a read of what had this number before may be counted late.
+ * Other verdicts than ours do not count what they redirect. With one CPU membarrier(2)
+ * waits for nobody. And with other threads about, a read of what had this number
+ * before may be counted late.
  */
 void ss_flood_begin(struct ss_flood *f, int fd)
 {
 	*f = (struct ss_flood){ 0 };
 	if (ss_runtime.control->flags & SS_CUSTOM ||
-	    !ss_owners_say(fd, SS_ASK_ALONE))
+	    ss_runtime.control->cpus < 2 || !ss_owners_say(fd, SS_ASK_ALONE))
 		return;
 	f->cookie = ss_enroll_cookie(fd);
 	f->come = ss_leave_bytes_for(fd);
@@ -89,6 +90,8 @@ bool ss_flood_ends(struct ss_flood *f, int fd)
 		    ss_joined_by_tcp(fd, f->messages, f->written, &f->sent) &&
 		    leaves(f, fd);
 
+	if (f->written > (uint64_t)f->messages * SMALL_BYTES)
+		f->sent.segments = 0;
 	f->written = 0;
 	f->messages = 0;
 	errno = saved_errno;

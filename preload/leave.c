@@ -3,11 +3,9 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "../bpf/key.h"
 #include "../bpf/sysbpf.h"
 #include "enroll.h"
 #include "hooks.h"
@@ -16,8 +14,7 @@
 #include "quiet.h"
 #include "runtime.h"
 
-/* For the workqueue, which may have a reference to the psock. */
-#define MOST_NSECS 100000000
+#define MOST_MSECS 10000
 
 /* Two questions: an answer has 32 bits. */
 uint64_t ss_leave_bytes_for(int fd)
@@ -37,25 +34,19 @@ static bool may_leave(int fd, uint64_t bytes)
 	       ss_leave_bytes_for(fd) == bytes;
 }
 
-static long long now_nsecs(void)
+/*
+ * Until then what is sent comes to the verdict, which has no way back to TCP any more.
+ * Only the psock's work may still have it, of which there is none to do.
+ */
+static void wait_for_tcp(int fd)
 {
-	struct timespec now;
+	uint32_t psock;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-/* Until then what is sent comes to the verdict, which has no way back to TCP. */
-static bool is_tcp_again(int fd)
-{
-	long long end = now_nsecs() + MOST_NSECS;
-
-	while (ss_owners_say(fd, SS_ASK_PSOCK)) {
-		if (now_nsecs() > end)
-			return false;
-		sched_yield();
+	for (int i = 0; i < MOST_MSECS; i++) {
+		if (ss_owners_ask(fd, SS_ASK_PSOCK, &psock) && !psock)
+			return;
+		REAL(poll)(NULL, 0, 1);
 	}
-	return true;
 }
 
 /*
@@ -64,29 +55,25 @@ static bool is_tcp_again(int fd)
  */
 static void wake_writers(int fd)
 {
+	const int name = TCP_NOTSENT_LOWAT;
 	unsigned int bytes;
 	socklen_t len = sizeof(bytes);
 
-	if (ss_owners_say(fd, SS_ASK_WANTS_ROOM) &&
-	    !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &len))
-		REAL(setsockopt)
-	(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, len);
+	if (!ss_owners_say(fd, SS_ASK_WANTS_ROOM) ||
+	    REAL(getsockopt)(fd, IPPROTO_TCP, name, &bytes, &len))
+		return;
+	REAL(setsockopt)(fd, IPPROTO_TCP, name, &bytes, len);
 }
 
 static bool take_out(int fd)
 {
-	int sockhash = ss_ownfd(SS_OBJECT_SOCKHASH);
-	int merged = ss_ownfd(SS_OBJECT_MERGED);
 	struct ss_key key;
 
 	if (!ss_enroll_is_registered(fd, &key) ||
-	    ss_bpf_map_delete(merged, &key))
+	    ss_bpf_map_delete(ss_ownfd(SS_OBJECT_MERGED), &key))
 		return false;
-	if (ss_bpf_map_delete(sockhash, &key) || !is_tcp_again(fd)) {
-		ss_key_enter(sockhash, &key, fd);
-		ss_key_merge(merged, &key, fd);
-		return false;
-	}
+	ss_bpf_map_delete(ss_ownfd(SS_OBJECT_SOCKHASH), &key);
+	wait_for_tcp(fd);
 	wake_writers(fd);
 	__atomic_fetch_add(&ss_runtime.control->counters.left, 1,
 			   __ATOMIC_RELAXED);

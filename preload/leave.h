@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Out of the sockhash again, while the connection lives: small messages that go by TCP
- * all the same (bpf/oneway.bpf.h) are slower from there. Whatever is in the psock then is lost, and who is about to redirect to it
- * gets an error: so the caller has read all that its peer has sent, by whatever way,
- * and nothing comes any more. (What its peer sends meanwhile TCP sends again, after
- * 200 ms or more.)
+ * all the same (bpf/oneway.bpf.h) are slower from there. Whatever is in the psock then
+ * is lost, and who is about to redirect to it gets an error: so the caller has read all
+ * that its peer has sent, by whatever way, and nothing comes any more. (What its peer
+ * sends meanwhile TCP sends again, after 200 ms or more.)
  *
  * No thread but the caller may use the socket, or its number: the kernel says whether
  * anyone can.

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#include "../bpf/key.h"
 #include "hooks.h"
 #include "runtime.h"
 
@@ -35,7 +34,7 @@ static ssize_t send_nothing(int fd, ssize_t n, int flags)
 {
 	int saved_errno = errno, error = 0;
 
-	if (ss_runtime_is_on() && ss_key_is_tcp(fd)) {
+	if (ss_runtime_on_for(fd)) {
 		error = error_of(fd);
 		if (!error && is_shut(fd))
 			error = EPIPE;
@@ -50,7 +49,7 @@ static void take_error(int fd)
 {
 	int saved_errno = errno;
 
-	if (ss_runtime_is_on() && ss_key_is_tcp(fd))
+	if (ss_runtime_on_for(fd))
 		error_of(fd);
 	errno = saved_errno;
 }

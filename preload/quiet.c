@@ -34,19 +34,23 @@ static bool has_filter(int fd)
  */
 static bool refuse_packets(int fd)
 {
+	enum {
+		PASS = 9,
+		REFUSE = 10
+	}; /* from where a jump leads further */
 	struct sock_filter filter[] = {
-		/* 0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* flags */
-		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 4, 8, 0), /* RST */
-		/* 2 */ BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 6, 0), /* FIN */
-								       /* 3 */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* flags */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 4, PASS - 2, 0), /* RST */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, REFUSE - 3,
+			 0),				/* FIN */
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 12), /* data offset */
-		/* 4 */ BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),
-		/* 5 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 60),
-		/* 6 */ BPF_STMT(BPF_MISC | BPF_TAX, 0),
-		/* 7 */ BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-		/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 1, 0),
-		/* 9 */ BPF_STMT(BPF_RET | BPF_K, 0),
-		/* 10 */ BPF_STMT(BPF_RET | BPF_K, ~0U),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 60),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1), /* no data */
+		BPF_STMT(BPF_RET | BPF_K, ~0U),
+		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	const struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]),
 					    filter };

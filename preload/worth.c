@@ -21,6 +21,7 @@
 #include "runtime.h"
 
 struct ss_worth ss_worth[SS_WORTH_FDS];
+unsigned int ss_worth_forks = 1;
 
 /*
  * busy: the number that is being registered, and 1, and the process that does it; one
@@ -89,6 +90,7 @@ static void begin(int fd)
 	w->writes = 0;
 	w->alone = 0;
 	w->left = 0;
+	w->forks = 0;
 	w->ask = LEAST_WRITES;
 	w->joined = (struct ss_joined){ 0 };
 	__atomic_store_n(&w->readers, 0, __ATOMIC_SEQ_CST);
@@ -102,6 +104,8 @@ void ss_worth_has_left(int fd)
 
 	begin(fd);
 	w->left = left;
+	w->forks = ss_worth_forks;
+	ss_blocking_is_tcp_only(fd);
 }
 
 bool ss_worth_may_try(int fd)
@@ -122,6 +126,7 @@ bool ss_worth_try(int fd, bool left)
 	if (!left && ss_runtime.control->cgroup_path[0] && ss_key_is_tcp(fd))
 		ss_blocking_is_tcp(fd);
 	begin(fd);
+	ss_worth[fd].forks = ss_worth_forks;
 	return true;
 }
 
@@ -160,8 +165,8 @@ static void receive(int fd)
 		return;
 	if (ss_runtime_is_asleep())
 		begin(fd);
-	else
-		ss_worth_try(fd, false);
+	else if (ss_worth_try(fd, false))
+		ss_worth[fd].forks = 0;
 }
 
 void ss_worth_received(const struct msghdr *msg)
@@ -378,6 +383,7 @@ void ss_worth_end(int fd)
 
 void ss_worth_before_fork(void)
 {
+	ss_worth_forks++;
 	__atomic_fetch_add(&forks, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&busy, __ATOMIC_SEQ_CST) >> 32 ==
 	       busy_with(0) >> 32)

@@ -67,6 +67,7 @@ struct ss_worth {
 	unsigned short writes;	/* since TCP was asked whether it joins them */
 	unsigned short ask;	/* after so many */
 	unsigned char left;	/* times it was taken out again */
+	unsigned int forks;	/* see ss_worth_floods() */
 	struct ss_joined joined;
 	struct ss_flood flood;
 };
@@ -197,11 +198,16 @@ static inline void ss_worth_after_read(int fd, int flags, ssize_t n)
 		ss_worth_count_read(fd, flags, n);
 }
 
+/* Forks so far, from 1 on: changed in threads that fork, under no lock. */
+extern unsigned int ss_worth_forks;
+
 /*
  * Whether a write to @fd, of @len bytes, is one more of many on a TCP connection that
  * nothing is to be done after: then the caller may leave it to the original by a tail
  * call. A return behind a system call is mispredicted, so that a function in front of
- * it costs such a flood 3 %.
+ * it costs such a flood 3 %. Not if another process may have registered it: then errors
+ * are told otherwise (oddsend.h). What is refused counts as a message as well, and makes
+ * TCP seem to join more.
  */
 static inline bool ss_worth_floods(int fd, size_t len)
 {
@@ -209,7 +215,7 @@ static inline bool ss_worth_floods(int fd, size_t len)
 
 	if ((unsigned int)fd >= SS_WORTH_FDS || w->state != SS_WORTH_ON_TRIAL ||
 	    w->last != SS_WORTH_WRITE || len - 1 >= SS_WORTH_LARGE - 1 ||
-	    w->writes + 1 >= w->ask ||
+	    w->writes + 1 >= w->ask || w->forks != ss_worth_forks ||
 	    ss_blocking_generation(fd) & SS_GENERATION_TCP)
 		return false;
 	w->writes++;

@@ -262,6 +262,11 @@ print(cpus[0], cpus[-1], sep=",")')
 		--inh-caps=-all python3 "$WORTH" errors_kept "$SHIM"
 }
 
+@test "worth: a connection that was registered before is reset in a flood" {
+	does reset_inherited "$SHIM"
+	assert_counter registered -eq 2
+}
+
 @test "worth: in a cgroup the kernel leaves it to the shim" {
 	anew_in_cgroup
 	in_cgroup env LD_PRELOAD="$SHIM" python3 "$WORTH" exchanges 2

@@ -541,6 +541,38 @@ def sends_large(*_):
             assert not ctypes.get_errno(), os.strerror(ctypes.get_errno())
 
 
+def reset_inherited(shim):
+    """The program that is started with the connection has it on trial, while it is
+    registered: an error is told once, also in a flood."""
+    client, server = connection()
+    exchange(client, server, 20)
+    child = subprocess.Popen([sys.executable, __file__, 'sends_until_reset'],
+                             stdin=client.fileno(), stdout=subprocess.PIPE,
+                             env=dict(os.environ, LD_PRELOAD=shim))
+    client.close()
+    receive(server, b'x' * 40)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0' + b'\0' * 4)
+    server.close()
+    assert child.communicate()[0] == b'ECONNRESET EPIPE EPIPE\n'
+
+
+def sends_until_reset(*_):
+    end = socket.socket(fileno=0)
+    for _ in range(40):
+        end.sendall(b'x')
+    poller = select.poll()
+    poller.register(0, select.POLLERR)
+    poller.poll()
+    told = []
+    for _ in range(3):
+        try:
+            end.send(b'x')
+            told.append('nothing')
+        except OSError as e:
+            told.append(errno.errorcode[e.errno])
+    print(*told)
+
+
 if __name__ == '__main__':
     signal.alarm(LIMIT_SECS)
     globals()[sys.argv[1]](*sys.argv[2:])
