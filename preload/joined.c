@@ -37,14 +37,19 @@ static bool is_small(const struct tcp_info *info, unsigned int messages,
 	return bytes / messages <= info->tcpi_snd_mss / 3 * 2;
 }
 
-static bool ask(int fd, struct tcp_info *info)
+static bool renew(int fd, struct tcp_info *info, struct ss_joined *last)
 {
 	socklen_t len = sizeof(*info);
 
-	return ss_may(SS_DUTY_JOINED) &&
-	       !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, info, &len) &&
-	       len >= offsetof(struct tcp_info, tcpi_bytes_sent) +
-			       sizeof(info->tcpi_bytes_sent);
+	if (!ss_may(SS_DUTY_JOINED) ||
+	    REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, info, &len) ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +
+			    sizeof(info->tcpi_bytes_sent))
+		return false;
+	last->segments = info->tcpi_data_segs_out;
+	last->bytes = info->tcpi_bytes_sent;
+	last->usecs = now_usecs();
+	return true;
 }
 
 bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
@@ -52,12 +57,7 @@ bool ss_joined(int fd, unsigned int messages, struct ss_joined *last)
 	struct ss_joined before = *last;
 	struct tcp_info info;
 
-	if (!ask(fd, &info))
-		return true;
-	last->segments = info.tcpi_data_segs_out;
-	last->bytes = info.tcpi_bytes_sent;
-	last->usecs = now_usecs();
-	if (!before.segments ||
+	if (!renew(fd, &info, last) || !before.segments ||
 	    last->segments - before.segments < messages / 4 * 3 ||
 	    !is_small(&info, messages, last->bytes - before.bytes))
 		return true;
@@ -71,11 +71,7 @@ bool ss_joined_by_tcp(int fd, unsigned int messages, uint64_t bytes,
 	struct ss_joined before = *last;
 	struct tcp_info info;
 
-	if (!ask(fd, &info))
-		return false;
-	last->segments = info.tcpi_data_segs_out;
-	last->bytes = info.tcpi_bytes_sent;
-	return before.segments &&
+	return renew(fd, &info, last) && before.segments &&
 	       last->segments - before.segments < messages / 4 * 3 &&
 	       last->bytes - before.bytes >= bytes / 4 * 3;
 }
