@@ -275,7 +275,9 @@ static bool reads_alone(const struct ss_worth *w, int duplicate)
 static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 			   unsigned char state, bool reads)
 {
-	if (reads)
+	w->flood.come = 0;
+	/* Not a reader that its peer has brought: each system call is too late. */
+	if (reads && w->turns < MOST_TURNS)
 		ss_flood_begin(&w->flood, duplicate);
 	if (reads && !has_left_nothing(w, duplicate))
 		return state;
