@@ -48,18 +48,11 @@ static __always_inline __u64 bytes_for(struct tcp_sock *tp)
 {
 	struct sent *by_peer;
 
-	if (!tp || BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt))
+	if (BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt))
 		return 0;
 	by_peer = sent_to(tp);
 	return BPF_CORE_READ(tp, bytes_received) +
 	       (by_peer ? by_peer->redirected : 0);
-}
-
-static __always_inline bool is_ours(struct sk_psock_link *link)
-{
-	struct bpf_map *map = BPF_CORE_READ(link, map);
-
-	return map == (void *)&sockhash || map == (void *)&merged;
 }
 
 /* In both our maps, and in no other: its psock then ends with them. */

@@ -24,6 +24,14 @@ struct {
 	__type(value, __u64);
 } merged SEC(".maps");
 
+/* Whether a psock is in one of these two by its @link. */
+static __always_inline bool is_ours(struct sk_psock_link *link)
+{
+	struct bpf_map *map = BPF_CORE_READ(link, map);
+
+	return map == (void *)&sockhash || map == (void *)&merged;
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -50,14 +50,8 @@ static __always_inline bool is_in_our_maps(struct sock *sk)
 	const bool direct = false;
 	unsigned long addr = psock_of(sk, direct);
 	struct sk_psock *psock = (void *)addr;
-	struct sk_psock_link *link;
-	struct bpf_map *map;
 
-	if (!addr)
-		return false;
-	link = (void *)BPF_CORE_READ(psock, link.next);
-	map = BPF_CORE_READ(link, map);
-	return map == (void *)&sockhash || map == (void *)&merged;
+	return addr && is_ours((void *)BPF_CORE_READ(psock, link.next));
 }
 
 SEC("fmod_ret/security_file_permission")

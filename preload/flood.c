@@ -85,13 +85,14 @@ static bool leaves(const struct ss_flood *f, int fd)
 
 bool ss_flood_ends(struct ss_flood *f, int fd)
 {
+	bool small = f->written <= (uint64_t)f->messages * SMALL_BYTES;
+	bool left = false;
 	int saved_errno = errno;
-	bool left = f->written <= (uint64_t)f->messages * SMALL_BYTES &&
-		    ss_joined_by_tcp(fd, f->messages, f->written, &f->sent) &&
-		    leaves(f, fd);
 
-	if (f->written > (uint64_t)f->messages * SMALL_BYTES)
+	if (!small)
 		f->sent.segments = 0;
+	else if (ss_joined_by_tcp(fd, f->messages, f->written, &f->sent))
+		left = leaves(f, fd);
 	f->written = 0;
 	f->messages = 0;
 	errno = saved_errno;

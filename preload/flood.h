@@ -40,8 +40,8 @@ static inline void ss_flood_read(struct ss_flood *f, ssize_t n)
 	f->sent.segments = 0;
 }
 
-#define SS_FLOOD_MESSAGES                                                      \
-	4096 /* and so many again: about as long as leaving takes */
+/* And so many again: about as long as leaving takes. */
+#define SS_FLOOD_MESSAGES 4096
 
 /* A write to @fd has returned @n bytes. Whether it has left. Keeps errno. */
 bool ss_flood_ends(struct ss_flood *f, int fd);

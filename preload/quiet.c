@@ -34,15 +34,19 @@ static bool has_filter(int fd)
  */
 static bool refuse_packets(int fd)
 {
+	/* Where these stand; a jump counts from the statement behind it. */
 	enum {
-		PASS = 9,
-		REFUSE = 10
-	}; /* from where a jump leads further */
+		AT_RST = 1,
+		AT_FIN = 2,
+		AT_PASS = 9,
+		AT_REFUSE = 10
+	};
+	const __u8 pass = AT_PASS - (AT_RST + 1);
+	const __u8 refuse = AT_REFUSE - (AT_FIN + 1);
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* flags */
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 4, PASS - 2, 0), /* RST */
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, REFUSE - 3,
-			 0),				/* FIN */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_RST, pass, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_FIN, refuse, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 12), /* data offset */
 		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 60),
