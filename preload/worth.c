@@ -58,10 +58,16 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 #define MOST_WRITES  8192
 #define ALONE	     2
 
-/* After how many reads the peer is looked for: 4, 8, 16..., then each of so many. */
+/* After how many reads the peer is looked for: 4, 8, 16..., then each of so many; and
+ * of the first ones, after each that is large. */
 #define MOST_BETWEEN 1024
+#define MOST_LARGE   8
 
-/* A reader that is always behind never leaves nothing: then the next one will do. */
+/* A reader that is always behind never leaves nothing: after so many times it is
+ * merged with that. Each message until then goes by TCP, and leaves it more behind. */
+#define MOST_BEHIND 4
+
+/* Somebody else holds it, it seems: from then on tried less and less often. */
 #define MOST_VAIN 16
 
 /* How often it is asked, in a row, who holds a socket. */
@@ -194,20 +200,23 @@ static void note(struct ss_worth *w, unsigned char what)
 	w->last = what;
 }
 
-static bool is_time_to_look(unsigned int reads)
+/* The peer of a stream has written LARGE_MESSAGES before it is in. */
+static bool is_time_to_look(unsigned int reads, ssize_t n)
 {
+	if (n >= SS_WORTH_LARGE && reads <= MOST_LARGE)
+		return reads * n >= LARGE_MESSAGES * SS_WORTH_LARGE;
 	return reads > 2 &&
 	       (!(reads & (reads - 1)) || reads % MOST_BETWEEN == 0);
 }
 
 /* By what came, and not each time that nothing did. */
-static bool is_worth_it(struct ss_worth *w, int fd, bool read)
+static bool is_worth_it(struct ss_worth *w, int fd, ssize_t n)
 {
 	unsigned int needed = turns_needed << w->left;
 
 	/* The peer of one that has left is still there. */
-	if (w->turns < needed && read && !w->left &&
-	    is_time_to_look(w->reads) && ss_enroll_peer_is_in(fd))
+	if (w->turns < needed && n > 0 && !w->left &&
+	    is_time_to_look(w->reads, n) && ss_enroll_peer_is_in(fd))
 		w->turns = MOST_TURNS;
 	return w->turns >= (needed < MOST_TURNS ? needed : MOST_TURNS);
 }
@@ -249,7 +258,7 @@ static bool has_left_nothing(const struct ss_worth *w, int fd)
 
 	if (REAL(poll)(&p, 1, 0) < 0 || p.revents & ~POLLIN)
 		return false;
-	return !p.revents || w->vain >= MOST_VAIN;
+	return !p.revents || w->vain >= MOST_BEHIND;
 }
 
 /*
@@ -289,8 +298,8 @@ static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 		return SENDS;
 	/* Now there is no other process any more. */
 	ss_options_learn(duplicate);
-	if (ss_enroll_reads(duplicate) && turns_needed && w->vain < MOST_VAIN &&
-	    ss_flood_counts(&w->flood))
+	if (ss_enroll_reads(duplicate) && turns_needed &&
+	    w->vain < MOST_BEHIND && ss_flood_counts(&w->flood))
 		return COUNTS;
 	return DECIDED;
 }
@@ -403,7 +412,6 @@ void ss_worth_after_fork_in_child(void)
 	__atomic_store_n(&forks, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Somebody else holds it, it seems: less and less often, then. */
 static bool is_vain(struct ss_worth *w)
 {
 	w->vain++;
@@ -425,7 +433,7 @@ void ss_worth_after_read_slowly(int fd, int flags, ssize_t n)
 		note(w, READ);
 		w->reads++;
 	}
-	if ((state == SENDS || is_worth_it(w, fd, n > 0)) && !is_vain(w))
+	if ((state == SENDS || is_worth_it(w, fd, n)) && !is_vain(w))
 		decide(w, fd, state, true);
 	errno = saved_errno;
 }

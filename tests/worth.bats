@@ -85,6 +85,19 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 10
 }
 
+# Each message that the reader is not ready for makes it later.
+@test "worth: the reader of a stream is found at once" {
+	does large 2 0 8
+	assert_counter redirected_messages -ge 10
+	assert_counter tcp_no_peer -le 2
+}
+
+@test "worth: so is one that always leaves something unread" {
+	does large 1 2 14
+	assert_counter registered -eq 2
+	assert_counter tcp_no_peer -le 5
+}
+
 # A redirect for each of them is slower than TCP, which joins them.
 @test "worth: a flood of small messages goes by TCP, also after exchanges" {
 	does flood 64 20000

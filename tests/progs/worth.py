@@ -93,6 +93,19 @@ def oneway(size, times):
     sender.join()
 
 
+def large(at_once, unread, times):
+    """So many messages and more are never read, until the end."""
+    client, server = connection()
+    at_once, unread, times = int(at_once), int(unread), int(times)
+    client.sendall(pattern(LARGE) * unread)
+    for _ in range(times):
+        for _ in range(at_once):
+            client.sendall(pattern(LARGE))
+        assert server.recv(at_once * LARGE, socket.MSG_WAITALL) == \
+            pattern(LARGE) * at_once
+    receive(server, pattern(LARGE) * unread)
+
+
 def trickle(size, times):
     """Each goes by itself, whether Nagle's algorithm is on or not."""
     client, server = connection(no_delay=0)
