@@ -12,7 +12,7 @@
 #endif
 
 #define SS_MAGIC 0x73686e74 /* "shnt" */
-#define SS_ABI	 8
+#define SS_ABI	 9
 
 /*
  * Names in the BPF object, and of the pins below pin_path. A custom object
@@ -210,9 +210,11 @@ struct ss_addr {
 /*
  * The verdict has seen on a CPU with this number (modulo) that a sender is far
  * ahead of its reader, and takes note of it again after so many bytes: whoever sends
- * there next may yield. Or it is to take a nap, by the cookie of its socket.
+ * there next may yield. Or it is to take a nap, by the cookie of its socket: no longer
+ * than a full buffer often makes a sender wait.
  */
 #define SS_AHEAD_BYTES 16384
+#define SS_NAP_MOST    5000000 /* ns */
 
 /*
  * The only element of the control map, mapped shared and writable by every
@@ -239,7 +241,8 @@ struct ss_control {
 	struct ss_addr addrs[SS_MAX_ADDRS];
 	__u64 spinning[SS_CPUS];
 	__u8 ahead[SS_CPUS];
-	__u64 naps[SS_CPUS]; /* cookies; 0: none */
+	__u64 naps[SS_CPUS];	  /* cookies; 0: none */
+	__u32 nap_nsecs[SS_CPUS]; /* how long; 0: as short as can be */
 	__u32 any_ahead; /* one of these was set: most senders look no further */
 };
 

@@ -79,6 +79,7 @@ struct sock {
 	__u8 sk_shutdown;
 	__u8 sk_userlocks : 4;
 	__u16 sk_protocol;
+	long sk_sndtimeo;
 	struct socket *sk_socket;
 	void *sk_user_data;
 };

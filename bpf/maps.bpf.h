@@ -55,6 +55,13 @@ static __always_inline struct ss_counters *this_cpu_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
+static __always_inline struct ss_control *this_control(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
 /* Programs run with migration disabled but may nest: a lost count is rare. */
 #define COUNT(name)                                                            \
 	({                                                                     \

@@ -4,21 +4,18 @@
  * by TCP: behind bytes on TCP nothing can be redirected until all are read, which
  * a sender that stays ahead never sees. It spins, for a reader with a CPU of its
  * own that is about to be ready. If it is ahead for longer than a burst, its process
- * sleeps after the message (preload/yield.h), as a full buffer would make it do
- * later, and again as long as the reader gains by that. Where neither helps, they
- * become rare.
+ * sleeps after the message (naps.bpf.h), as a full buffer would make it do later.
+ * Where neither helps, they become rare.
  */
 #ifndef SOCKSHUNT_PATIENCE_BPF_H
 #define SOCKSHUNT_PATIENCE_BPF_H
+
+#include "naps.bpf.h"
 
 #define MOST_NSECS  20000 /* less than what waking a reader takes */
 #define MOST_LOOKS  4000
 #define MOST_BEHIND (256 << 10) /* bytes on TCP that may be read by then */
 #define LATE	    (2 << 20) /* bytes, by TCP in a row: more than most bursts */
-#define O_NONBLOCK  04000     /* the same on x86-64 and arm64 */
-#define NAP_NSECS   50000     /* no nap is shorter */
-#define LEAST_GAIN  (16 << 10) /* bytes, of a reader that a nap helps */
-#define MOST_VAIN   10	       /* then 1 in 2^10 messages tries again */
 
 struct wait {
 	enum outcome outcome;
@@ -45,40 +42,6 @@ static __always_inline bool is_over(const struct wait *w, bool direct)
 	}
 }
 
-static __always_inline struct ss_control *this_control(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&control, &zero);
-}
-
-/* For A's process, which may let B's run. */
-static __always_inline void tell_who_is_ahead(struct sender *sender,
-					      enum outcome outcome, void *b,
-					      __u32 size, bool direct)
-{
-	struct sock *sb = KERNEL(struct sock, b);
-	struct ss_control *c;
-
-	if (outcome == REDIRECT && sender->bytes < SS_AHEAD_BYTES &&
-	    sender->messages < SS_MAX_MESSAGES / 2)
-		return; /* most messages */
-	sender->ahead += size;
-	if (sender->ahead < SS_AHEAD_BYTES)
-		return;
-	if (outcome == REDIRECT &&
-	    waiting_bytes(sb, direct) <
-		    room_of(sb, READ(sb, sk_rcvbuf), direct) / 2 &&
-	    unread(sender, sb, direct) < SS_MAX_MESSAGES / 2)
-		return;
-	sender->ahead = 0;
-	c = this_control();
-	if (!c)
-		return;
-	c->ahead[bpf_get_smp_processor_id() % SS_CPUS] = 1;
-	c->any_ahead = 1;
-}
-
 /* bpf_loop()'s: 1 ends it. */
 static long look(__u32 i, void *context)
 {
@@ -86,27 +49,6 @@ static long look(__u32 i, void *context)
 
 	w->over = is_over(w, true);
 	return w->over || (!(i & 15) && bpf_ktime_get_ns() > w->until);
-}
-
-static __always_inline bool tries(struct backoff *backoff)
-{
-	if (!backoff->hurry)
-		return true;
-	backoff->hurry--;
-	return false;
-}
-
-static __always_inline void is_vain(struct backoff *backoff)
-{
-	if (backoff->vain < MOST_VAIN)
-		backoff->vain++;
-	backoff->hurry = 1U << (backoff->vain & 31);
-}
-
-static __always_inline void pays(struct backoff *backoff)
-{
-	backoff->vain = 0;
-	backoff->hurry = 0;
 }
 
 /* B gets ready for A's message at once. For kernels with bpf_loop(): 6.2. */
@@ -123,73 +65,94 @@ static __always_inline bool spins(struct sender *sender, enum outcome outcome,
 	return w.over;
 }
 
-/* A large send(2) has several messages, and a nap is at its end. */
-static __always_inline void judge_nap(struct sender *sender, __u32 behind)
+/* A goes by TCP, for B was not ready. */
+static __always_inline void is_late(struct sender *sender, struct sock *a,
+				    const struct mark *now, __u32 size,
+				    bool direct)
 {
-	if (!sender->napped || bpf_ktime_get_ns() - sender->napped < NAP_NSECS)
-		return;
-	sender->napped = 0;
-	if (sender->behind < behind || sender->behind - behind < LEAST_GAIN)
-		return;
+	if (!sender->late)
+		sender->from = *now;
+	sender->late += size;
+	if (sender->late >= LATE) {
+		sender->pace = pace_between(&sender->from, now);
+		sender->late = 0;
+		sender->behind = true;
+	}
+	nap_by_tcp(sender, a, now, size, sender->behind, direct);
+}
+
+static __always_inline void is_in_time(struct sender *sender)
+{
+	sender->late = 0;
+	sender->behind = false;
 	pays(&sender->naps);
-	pays(&sender->spins);
-}
-
-static __always_inline bool is_nonblocking(struct sock *a, bool direct)
-{
-	struct socket *socket = READ(a, sk_socket);
-	struct file *file = READ(KERNEL(struct socket, socket), file);
-
-	return READ(KERNEL(struct file, file), f_flags) & O_NONBLOCK;
-}
-
-static __always_inline void naps(struct sender *sender, struct sock *a,
-				 __u32 behind, bool direct)
-{
-	__u64 cookie = (__u64)READ(a, __sk_common.skc_cookie.counter);
-	struct ss_control *c = this_control();
-
-	if (sender->napped || !c || !cookie || is_nonblocking(a, direct) ||
-	    !tries(&sender->naps))
-		return;
-	is_vain(&sender->naps);
-	sender->napped = bpf_ktime_get_ns();
-	sender->behind = behind;
-	c->naps[bpf_get_smp_processor_id() % SS_CPUS] = cookie;
-	c->any_ahead = 1;
 }
 
 /* Whether A has waited for B, and @outcome holds no more. */
 static __always_inline bool waits(struct sender *sender, enum outcome outcome,
 				  void *a, void *b, __u32 size, bool direct)
 {
-	__s32 behind;
+	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
+	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
+	struct mark now = { 0 };
 
 	if (outcome == REDIRECT) {
-		sender->late = 0;
-		sender->napped = 0;
-		pays(&sender->naps);
+		is_in_time(sender);
+		if (!sender->nap)
+			return false;
+	} else if (outcome != ORDER && outcome != ROOM && outcome != MESSAGES) {
+		return false;
 	}
-	if (outcome != ORDER && outcome != ROOM && outcome != MESSAGES)
+	now.at = bpf_ktime_get_ns();
+	now.copied = READ(tb, copied_seq);
+	now.behind = READ(ta, write_seq) - now.copied;
+	if ((__s32)now.behind < 0) /* not the peer */
 		return false;
-	behind = READ(KERNEL(struct tcp_sock, a), write_seq) -
-		 READ(KERNEL(struct tcp_sock, b), copied_seq);
-	if (behind < 0) /* not the peer */
+	if (sender->nap)
+		judge_nap(sender, outcome, &now);
+	if (outcome == REDIRECT)
 		return false;
-	judge_nap(sender, behind);
-	if (direct && behind <= MOST_BEHIND && tries(&sender->spins)) {
+	if (direct && now.behind <= MOST_BEHIND && tries(&sender->spins)) {
 		if (spins(sender, outcome, a, b, size)) {
 			pays(&sender->spins);
-			sender->late = 0;
+			is_in_time(sender);
 			return true;
 		}
 		is_vain(&sender->spins);
 	}
-	if (sender->late < LATE)
-		sender->late += size;
-	else
-		naps(sender, KERNEL(struct sock, a), behind, direct);
+	is_late(sender, &ta->inet_conn.icsk_inet.sk, &now, size, direct);
 	return false;
+}
+
+/* For A's process, which may let B's run. */
+static __always_inline void tell_who_is_ahead(struct sender *sender,
+					      enum outcome outcome, void *a,
+					      void *b, __u32 size, bool direct)
+{
+	struct sock *sb = KERNEL(struct sock, b);
+	struct ss_control *c;
+
+	if (outcome == REDIRECT && sender->bytes < SS_AHEAD_BYTES &&
+	    sender->messages < SS_MAX_MESSAGES / 2)
+		return; /* most messages */
+	sender->ahead += size;
+	if (sender->ahead < SS_AHEAD_BYTES)
+		return;
+	if (outcome == REDIRECT &&
+	    waiting_bytes(sb, direct) <
+		    room_of(sb, READ(sb, sk_rcvbuf), direct) / 2 &&
+	    unread(sender, sb, direct) < SS_MAX_MESSAGES / 2)
+		return;
+	sender->ahead = 0;
+	if (outcome == REDIRECT &&
+	    nap_redirected(sender, KERNEL(struct sock, a),
+			   waiting_bytes(sb, direct) + size, direct))
+		return;
+	c = this_control();
+	if (!c)
+		return;
+	c->ahead[bpf_get_smp_processor_id() % SS_CPUS] = 1;
+	c->any_ahead = 1;
 }
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef SOCKSHUNT_QUEUE_BPF_H
 #define SOCKSHUNT_QUEUE_BPF_H
 
+#include "backoff.bpf.h"
+
 #define SOCK_RCVBUF_LOCK 2 /* include/net/sock.h, in sk_userlocks */
 
 /*
@@ -15,10 +17,11 @@
 #define RING_ROOM     (16 << 20)
 #define RING_MESSAGES (16 * SS_MAX_MESSAGES)
 
-/* Of what is tried less and less often while it is in vain. */
-struct backoff {
-	__u32 vain;  /* times, in a row */
-	__u32 hurry; /* messages until the next time */
+/* Where B was. */
+struct mark {
+	__u64 at;     /* bpf_ktime_get_ns() */
+	__u32 copied; /* B's copied_seq */
+	__u32 behind; /* what B had not read, of what came by TCP */
 };
 
 /* What A remembers; only its own sends touch it, under its socket lock. */
@@ -35,9 +38,14 @@ struct sender {
 	/* See waits(). */
 	struct backoff spins;
 	struct backoff naps;
-	__u64 napped; /* bpf_ktime_get_ns() of the last nap; 0: none to judge */
-	__u32 behind; /* what B had not read then, of what came by TCP */
-	__u32 late;   /* bytes that went by TCP, in a row; up to LATE */
+	struct mark napped; /* the last nap; if that is not judged yet */
+	__u32 nap;	    /* enum nap */
+	__s32 nap_credit; /* ns that long naps may waste before they are few */
+	__u32 nap_nsecs;  /* 0: as short as can be */
+	__u32 pace;	  /* ns in which B reads a KiB; 0: unknown, or slow */
+	struct mark from; /* the first of these: */
+	__u32 late;	  /* bytes that went by TCP, up to LATE */
+	__u32 behind;	  /* there were so many, in a row */
 	__u32 ahead; /* bytes since B was last far behind, of those not cheap */
 	/* See is_one_way(). */
 	__u32 one_way; /* messages in a row */

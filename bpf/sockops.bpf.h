@@ -62,8 +62,7 @@ static __always_inline bool in_scope(const struct ss_key *key)
 
 static __always_inline bool registering(void)
 {
-	__u32 zero = 0;
-	struct ss_control *c = bpf_map_lookup_elem(&control, &zero);
+	struct ss_control *c = this_control();
 
 	return c && c->state == SS_STATE_ON;
 }

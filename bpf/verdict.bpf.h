@@ -257,7 +257,7 @@ static __always_inline int verdict(struct sk_msg_md *msg, struct sk_msg *kmsg,
 	    !promise(mine, chosen(kmsg, direct), msg->size, direct))
 		outcome = UNWILLING;
 	count(outcome, msg->size);
-	tell_who_is_ahead(sender, outcome, chosen(kmsg, direct), msg->size,
+	tell_who_is_ahead(sender, outcome, a, chosen(kmsg, direct), msg->size,
 			  direct);
 	if (outcome != REDIRECT)
 		return by_tcp(msg, kmsg, &sender->self, a, direct);

@@ -20,15 +20,16 @@ static bool is_nap_for(int fd, __u64 cookie)
 }
 
 /*
- * As short as it can be: 60 us with the usual timer slack, and none where that is
- * much larger. Not nanosleep(3), which is a cancellation point: what was sent would
- * not be told.
+ * 0 is as short as it can be: 60 us with the usual timer slack, and none where that is
+ * much larger. A signal ends it. Not nanosleep(3), which is a cancellation point: what
+ * was sent would not be told.
  */
-static void nap(void)
+static void nap(__u32 nsecs)
 {
-	static const struct timespec soon = { 0, 1 };
-	long at = (long)&soon;
+	long most = nsecs < SS_NAP_MOST ? (long)nsecs + 1 : SS_NAP_MOST;
 	long slack = REAL(syscall)(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0, 0);
+	const struct timespec span = { 0, most };
+	long at = (long)&span;
 
 	if (slack < 0 || slack > MOST_SLACK_NSECS)
 		return;
@@ -50,7 +51,7 @@ void ss_yield_slowly(int fd, int flags)
 	__atomic_store_n(&c->any_ahead, 0, __ATOMIC_RELAXED);
 	cookie = __atomic_exchange_n(&c->naps[cpu], 0, __ATOMIC_RELAXED);
 	if (is_nap_for(fd, cookie) && ss_blocking_waits(fd, flags))
-		nap();
+		nap(__atomic_load_n(&c->nap_nsecs[cpu], __ATOMIC_RELAXED));
 	else if (__atomic_exchange_n(&c->ahead[cpu], 0, __ATOMIC_RELAXED))
 		sched_yield();
 	errno = saved_errno;

@@ -4,7 +4,7 @@
  * waiting for this very CPU, and then the sender would go on by TCP, until that
  * is full as well, and for long after. Where nobody waits, it costs a system
  * call for every SS_AHEAD_BYTES sent. If it is ahead for long, and its socket
- * blocks, it sleeps a moment instead: the verdict says when (bpf/patience.bpf.h).
+ * blocks, it sleeps instead: the verdict says when, and how long (bpf/naps.bpf.h).
  */
 #ifndef SOCKSHUNT_YIELD_H
 #define SOCKSHUNT_YIELD_H

@@ -117,6 +117,19 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter redirected_messages -ge 10000
 }
 
+# It sleeps for as long as the reader needs, or 1 in 100 was redirected.
+@test "worth: a sender waits for a reader that is slower" {
+	does slow 4000 0.0001 0
+	"$SOCKSHUNT" status
+	assert_counter redirected_messages -ge 1500
+}
+
+@test "worth: not if its send(2) is to end earlier" {
+	does slow 3000 0.0002 10
+	"$SOCKSHUNT" status
+	assert_counter redirected_messages -le 1000
+}
+
 @test "worth: a sender that does not block takes no nap" {
 	local slept
 

@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -175,24 +176,38 @@ def behind(connections, times):
     assert os.waitpid(child, 0)[1] == 0
 
 
+def read_slowly(client, server, times, seconds):
+    """In a child, that leaves the CPU to others so long after each."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(LIMIT_SECS)
+    client.close()
+    left = LARGE * times
+    while left:
+        left -= len(server.recv(min(left, LARGE)))
+        time.sleep(seconds)
+    os._exit(0)
+
+
+def slow(times, seconds, timeout):
+    """A sender that blocks, if not 0 so long at most, to a reader that is slower."""
+    client, server = connection()
+    exchange(client, server, 10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                      struct.pack('ll', int(timeout), 0))
+    child = read_slowly(client, server, int(times), float(seconds))
+    server.close()
+    for _ in range(int(times)):
+        client.sendall(pattern(LARGE))
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def nonblocking(times):
     """A sender that must not sleep, to a reader that is slower."""
     client, server = connection()
     exchange(client, server, 10)
-
-    def read_slowly():
-        left = LARGE * int(times)
-        while left:
-            left -= len(server.recv(min(left, LARGE)))
-            until = time.perf_counter() + 0.0002
-            while time.perf_counter() < until:
-                pass
-    child = os.fork()
-    if not child:
-        signal.alarm(LIMIT_SECS)
-        client.close()
-        read_slowly()
-        os._exit(0)
+    child = read_slowly(client, server, int(times), 0.0002)
     client.setblocking(False)
     left = LARGE * int(times)
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
