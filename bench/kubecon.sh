@@ -103,7 +103,7 @@ make_network() {
 
 clean_up() {
 	stop_all
-	remove_cgroup
+	remove_cgroups
 }
 
 load_bypass() {
@@ -129,7 +129,7 @@ with() {
 	if [[ $SHIM_ONLY == yes ]]; then
 		accelerated "$@"
 	else
-		in_cgroup "$@"
+		in_cgroup "$CGROUP" "$@"
 	fi
 }
 
