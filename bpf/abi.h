@@ -242,7 +242,7 @@ struct ss_control {
 	__u64 spinning[SS_CPUS];
 	__u8 ahead[SS_CPUS];
 	__u64 naps[SS_CPUS];	  /* cookies; 0: none */
-	__u32 nap_nsecs[SS_CPUS]; /* how long; 0: as short as can be */
+	__u64 nap_until[SS_CPUS]; /* CLOCK_MONOTONIC; 0: as short as can be */
 	__u32 any_ahead; /* one of these was set: most senders look no further */
 };
 

@@ -18,7 +18,7 @@ static __always_inline bool tries(struct backoff *backoff)
 	return false;
 }
 
-static __always_inline void is_vain(struct backoff *backoff)
+static __always_inline void was_vain(struct backoff *backoff)
 {
 	if (backoff->vain < MOST_VAIN)
 		backoff->vain++;

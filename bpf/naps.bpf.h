@@ -12,17 +12,14 @@
 #define FOR_EVER   0x7fffffffffffffff /* in sk_sndtimeo */
 
 /* In ns: */
-#define NAP_NSECS   50000    /* no nap is shorter */
-#define LONG_NAP    200000   /* for a reader that much slower than we are */
-#define MOST_PACE   6000     /* for a KiB; by TCP slower ones lose under 3 % */
-#define NAP_GAIN    50000    /* of a long one, at least: that was redirected */
-#define NAP_REST    1000     /* for each long one that was not taken */
-#define MOST_WASTE  10000000 /* of a single one */
-#define MOST_CREDIT 4000000
+#define NAP_NSECS 50000	   /* no nap is shorter */
+#define LONG_NAP  200000   /* for a reader that much slower than we are */
+#define MOST_PACE 6000	   /* for a KiB; by TCP slower ones lose under 3 % */
+#define PAUSE	  10000000 /* beyond a nap: the program has slept itself */
 
 #define LEAST_GAIN (16 << 10) /* bytes, of a reader that a nap helps */
 
-/* What A has slept after last, and is not judged yet. */
+/* What A is told to sleep for, or has slept for and is not judged yet. */
 enum nap {
 	NO_NAP,
 	NAP_BY_TCP,
@@ -49,42 +46,56 @@ static __always_inline __u32 nap_for(const struct sender *sender, __u32 bytes)
 	return nsecs < SS_NAP_MOST ? nsecs : SS_NAP_MOST;
 }
 
-/* If B has waited for A, and A for a CPU, that costs more than many naps gain. */
-static __always_inline void settle(struct sender *sender, __u64 slept,
-				   bool empty)
-{
-	if (!empty || slept < 2 * sender->nap_nsecs + LONG_NAP)
-		sender->nap_credit += NAP_GAIN;
-	else if (slept < MOST_WASTE)
-		sender->nap_credit -= slept - sender->nap_nsecs;
-	else
-		sender->nap_credit -= MOST_WASTE;
-	if (sender->nap_credit > MOST_CREDIT)
-		sender->nap_credit = MOST_CREDIT;
-}
-
-/* At a message after a nap: a large send(2) has several, and a nap is at its end. */
+/* Of A's nap: B has been read from then on until now, and @outcome comes of it. */
 static __always_inline void judge_nap(struct sender *sender,
 				      enum outcome outcome,
 				      const struct mark *now)
 {
 	bool empty = outcome == REDIRECT && !sender->messages;
 	const struct mark *then = &sender->napped;
+	__u64 nsecs = now->at - then->at;
+	__u32 pace;
 
-	if (now->at - then->at < NAP_NSECS)
+	if (nsecs < NAP_NSECS || nsecs < sender->nap_nsecs ||
+	    nsecs > sender->nap_nsecs + PAUSE)
 		return;
-	if (sender->nap_nsecs)
-		settle(sender, now->at - then->at, empty);
 	if (sender->nap == NAP_BY_TCP) {
-		sender->pace = pace_between(then, now);
-		if (sender->pace || now->behind + LEAST_GAIN <= then->behind) {
+		pace = pace_between(then, now);
+		if (pace || now->behind + LEAST_GAIN <= then->behind) {
 			pays(&sender->naps);
 			pays(&sender->spins);
 		}
+		/* It may have had nothing to read for a part of that time. */
+		if (outcome != REDIRECT || (pace && pace < sender->pace))
+			sender->pace = pace;
 	} else if (outcome != REDIRECT) {
 		sender->pace += sender->pace / 8;
-	} else if (empty) {
+		if (sender->pace > MOST_PACE)
+			sender->pace = 0;
+	}
+	if (empty)
 		sender->pace -= sender->pace / 8;
+}
+
+/* At a message: whether the process has taken the last one, or never will. */
+static __always_inline void end_nap(struct sender *sender, struct sock *a,
+				    enum outcome outcome,
+				    const struct mark *now, bool direct)
+{
+	__u64 cookie = (__u64)READ(a, __sk_common.skc_cookie.counter);
+	__u32 cpu = sender->nap_cpu % SS_CPUS;
+	struct ss_control *c = this_control();
+
+	if (!c)
+		return;
+	if (c->naps[cpu] != cookie) {
+		judge_nap(sender, outcome, now);
+	} else {
+		/* Of the same send(2)? */
+		if ((outcome != REDIRECT || sender->nap != NAP_BY_TCP) &&
+		    now->at - sender->napped.at < PAUSE)
+			return;
+		c->naps[cpu] = 0;
 	}
 	sender->nap = NO_NAP;
 }
@@ -99,16 +110,8 @@ static __always_inline bool may_last(struct sock *a, bool direct)
 	       !(READ(KERNEL(struct file, file), f_flags) & O_NONBLOCK);
 }
 
-static __always_inline bool has_credit(struct sender *sender)
-{
-	if (sender->nap_credit >= 0)
-		return true;
-	sender->nap_credit += NAP_REST;
-	return false;
-}
-
-/* Whether A's process is told to. */
-static __always_inline bool takes_nap(struct sender *sender, struct sock *a,
+/* Tells A's process to; at a later message of the same send(2), so much longer. */
+static __always_inline void takes_nap(struct sender *sender, struct sock *a,
 				      enum nap nap, const struct mark *now,
 				      __u32 nsecs, bool direct)
 {
@@ -117,48 +120,57 @@ static __always_inline bool takes_nap(struct sender *sender, struct sock *a,
 	struct ss_control *c = this_control();
 
 	if (!c || !cookie || !may_last(a, direct))
-		return false;
+		return;
+	if (sender->nap) {
+		cpu = sender->nap_cpu % SS_CPUS;
+		nsecs += sender->nap_nsecs;
+		if (nsecs > SS_NAP_MOST)
+			nsecs = SS_NAP_MOST;
+	} else {
+		sender->napped = *now;
+		sender->nap_cpu = cpu;
+	}
 	sender->nap = nap;
 	sender->nap_nsecs = nsecs;
-	sender->napped = *now;
-	c->nap_nsecs[cpu] = nsecs;
+	c->nap_until[cpu] = nsecs ? sender->napped.at + nsecs : 0;
 	c->naps[cpu] = cookie;
 	c->any_ahead = 1;
-	return true;
 }
 
-/* A is behind its own bytes on TCP, @now; for @long_enough the naps may be tried. */
+/*
+ * A's message of @size goes by TCP, and B is to read @ahead bytes first. @try: also if
+ * A sees only then whether it helps.
+ */
 static __always_inline void nap_by_tcp(struct sender *sender, struct sock *a,
-				       const struct mark *now, __u32 size,
-				       bool long_enough, bool direct)
+				       const struct mark *now, __u32 ahead,
+				       __u32 size, bool try, bool direct)
 {
-	__u32 nsecs = nap_for(sender, now->behind + size);
+	__u32 nsecs = nap_for(sender, sender->nap ? size : ahead + size);
 
 	if (sender->nap && !sender->nap_nsecs)
 		return;
-	if (!sender->nap && nsecs >= LONG_NAP && !has_credit(sender))
-		nsecs = 0;
-	if (nsecs < LONG_NAP) {
-		if (sender->nap || !long_enough || !tries(&sender->naps))
+	if (!sender->nap && nsecs < LONG_NAP) {
+		if (!try || !tries(&sender->naps))
 			return;
-		is_vain(&sender->naps);
+		was_vain(&sender->naps);
 	}
 	takes_nap(sender, a, NAP_BY_TCP, now, nsecs, direct);
 }
 
-/* What A redirects is read more slowly than it comes. */
-static __always_inline bool nap_redirected(struct sender *sender,
-					   struct sock *a, __u32 bytes,
+/* It is redirected. */
+static __always_inline void nap_redirected(struct sender *sender, void *a,
+					   void *b, __u32 ahead, __u32 size,
 					   bool direct)
 {
-	__u32 nsecs = nap_for(sender, bytes);
+	__u32 nsecs = nap_for(sender, sender->nap ? size : ahead + size);
 	struct mark now = { 0 };
 
-	if (nsecs < LONG_NAP || (!sender->nap && !has_credit(sender)))
-		return false;
+	if (!sender->nap && nsecs < LONG_NAP)
+		return;
 	now.at = bpf_ktime_get_ns();
-	return takes_nap(sender, a, NAP_REDIRECTED, &now, nsecs / 4 * 3,
-			 direct);
+	now.copied = READ(KERNEL(struct tcp_sock, b), copied_seq);
+	takes_nap(sender, KERNEL(struct sock, a), NAP_REDIRECTED, &now,
+		  nsecs / 4 * 3, direct);
 }
 
 #endif

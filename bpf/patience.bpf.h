@@ -65,26 +65,27 @@ static __always_inline bool spins(struct sender *sender, enum outcome outcome,
 	return w.over;
 }
 
-/* A goes by TCP, for B was not ready. */
-static __always_inline void is_late(struct sender *sender, struct sock *a,
-				    const struct mark *now, __u32 size,
-				    bool direct)
+/* A goes by TCP, for B was not ready: that has so many bytes to read first. */
+static __always_inline void went_by_tcp(struct sender *sender, struct sock *a,
+					const struct mark *now, __u32 ahead,
+					__u32 size, bool direct)
 {
-	if (!sender->late)
+	/* B begins with what was redirected. */
+	if (!sender->late || sender->from.copied == now->copied)
 		sender->from = *now;
 	sender->late += size;
 	if (sender->late >= LATE) {
 		sender->pace = pace_between(&sender->from, now);
 		sender->late = 0;
-		sender->behind = true;
+		sender->is_late = true;
 	}
-	nap_by_tcp(sender, a, now, size, sender->behind, direct);
+	nap_by_tcp(sender, a, now, ahead, size, sender->is_late, direct);
 }
 
-static __always_inline void is_in_time(struct sender *sender)
+static __always_inline void was_in_time(struct sender *sender)
 {
 	sender->late = 0;
-	sender->behind = false;
+	sender->is_late = false;
 	pays(&sender->naps);
 }
 
@@ -94,10 +95,12 @@ static __always_inline bool waits(struct sender *sender, enum outcome outcome,
 {
 	struct tcp_sock *ta = KERNEL(struct tcp_sock, a);
 	struct tcp_sock *tb = KERNEL(struct tcp_sock, b);
+	struct sock *sa = &ta->inet_conn.icsk_inet.sk;
 	struct mark now = { 0 };
+	__u32 ahead;
 
 	if (outcome == REDIRECT) {
-		is_in_time(sender);
+		was_in_time(sender);
 		if (!sender->nap)
 			return false;
 	} else if (outcome != ORDER && outcome != ROOM && outcome != MESSAGES) {
@@ -109,18 +112,21 @@ static __always_inline bool waits(struct sender *sender, enum outcome outcome,
 	if ((__s32)now.behind < 0) /* not the peer */
 		return false;
 	if (sender->nap)
-		judge_nap(sender, outcome, &now);
+		end_nap(sender, sa, outcome, &now, direct);
 	if (outcome == REDIRECT)
 		return false;
 	if (direct && now.behind <= MOST_BEHIND && tries(&sender->spins)) {
 		if (spins(sender, outcome, a, b, size)) {
 			pays(&sender->spins);
-			is_in_time(sender);
+			was_in_time(sender);
 			return true;
 		}
-		is_vain(&sender->spins);
+		was_vain(&sender->spins);
 	}
-	is_late(sender, &ta->inet_conn.icsk_inet.sk, &now, size, direct);
+	ahead = now.behind;
+	if (outcome == ROOM)
+		ahead += waiting_bytes(&tb->inet_conn.icsk_inet.sk, direct);
+	went_by_tcp(sender, sa, &now, ahead, size, direct);
 	return false;
 }
 
@@ -144,10 +150,9 @@ static __always_inline void tell_who_is_ahead(struct sender *sender,
 	    unread(sender, sb, direct) < SS_MAX_MESSAGES / 2)
 		return;
 	sender->ahead = 0;
-	if (outcome == REDIRECT &&
-	    nap_redirected(sender, KERNEL(struct sock, a),
-			   waiting_bytes(sb, direct) + size, direct))
-		return;
+	if (outcome == REDIRECT)
+		nap_redirected(sender, a, b, waiting_bytes(sb, direct), size,
+			       direct);
 	c = this_control();
 	if (!c)
 		return;

@@ -38,14 +38,14 @@ struct sender {
 	/* See waits(). */
 	struct backoff spins;
 	struct backoff naps;
-	struct mark napped; /* the last nap; if that is not judged yet */
-	__u32 nap;	    /* enum nap */
-	__s32 nap_credit; /* ns that long naps may waste before they are few */
-	__u32 nap_nsecs;  /* 0: as short as can be */
-	__u32 pace;	  /* ns in which B reads a KiB; 0: unknown, or slow */
-	struct mark from; /* the first of these: */
-	__u32 late;	  /* bytes that went by TCP, up to LATE */
-	__u32 behind;	  /* there were so many, in a row */
+	__u32 nap;	    /* enum nap; if any: */
+	__u32 nap_cpu;	    /* that it was told on */
+	__u32 nap_nsecs;    /* 0: as short as can be */
+	__u32 pace;	    /* ns in which B reads a KiB; 0: unknown, or slow */
+	struct mark napped; /* when it was told */
+	struct mark from;   /* when B began to read these: */
+	__u32 late;	    /* bytes that went by TCP, less than LATE */
+	__u32 is_late;	    /* there were so many, in a row */
 	__u32 ahead; /* bytes since B was last far behind, of those not cheap */
 	/* See is_one_way(). */
 	__u32 one_way; /* messages in a row */

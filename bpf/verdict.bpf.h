@@ -203,7 +203,8 @@ static __always_inline bool meet_self(struct sender *sender,
 	key_of(&self, KERNEL(struct sock, a), direct);
 	if (!choose_self(msg, kmsg, &self, a, direct))
 		return false;
-	sender->self = self;
+	/* A new one, or connected again. */
+	*sender = (struct sender){ .self = self };
 	peer_of(&sender->peer, &self);
 	return true;
 }

@@ -59,7 +59,7 @@ static unsigned int turns_needed = 2 * SS_CONF_DEFAULT_EXCHANGES;
 #define ALONE	     2
 
 /* After how many reads the peer is looked for: 4, 8, 16..., then each of so many; and
- * of the first ones, after each that is large. */
+ * of the first ones, after each that is large, once so much may have come. */
 #define MOST_BETWEEN 1024
 #define MOST_LARGE   8
 
@@ -251,13 +251,15 @@ static void be_free(void)
 	__atomic_store_n(&busy, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Urgent data is apart in TCP's queue only. */
-static bool has_left_nothing(const struct ss_worth *w, int fd)
+/* Whether it can be merged; and if so, whether it *@has_unread bytes. (Urgent data is
+ * apart in TCP's queue only.) */
+static bool is_ready(const struct ss_worth *w, int fd, bool *has_unread)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLPRI | POLLRDHUP };
 
 	if (REAL(poll)(&p, 1, 0) < 0 || p.revents & ~POLLIN)
 		return false;
+	*has_unread = p.revents;
 	return !p.revents || w->vain >= MOST_BEHIND;
 }
 
@@ -284,11 +286,13 @@ static bool reads_alone(const struct ss_worth *w, int duplicate)
 static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 			   unsigned char state, bool reads)
 {
+	bool has_unread = false;
+
 	w->flood.come = 0;
 	/* Not a reader that its peer has brought: each system call is too late. */
 	if (reads && w->turns < MOST_TURNS)
 		ss_flood_begin(&w->flood, duplicate);
-	if (reads && !has_left_nothing(w, duplicate))
+	if (reads && !is_ready(w, duplicate, &has_unread))
 		return state;
 	/* Another process may have set some, or a call that is not seen. */
 	ss_options_learn(duplicate);

@@ -125,7 +125,7 @@ does() { # SCENARIO [NUMBER...]
 }
 
 @test "worth: not if its send(2) is to end earlier" {
-	does slow 3000 0.0002 10
+	does slow 4000 0.0001 10
 	"$SOCKSHUNT" status
 	assert_counter redirected_messages -le 1000
 }
