@@ -46,7 +46,7 @@ static __always_inline __u32 nap_for(const struct sender *sender, __u32 bytes)
 	return nsecs < SS_NAP_MOST ? nsecs : SS_NAP_MOST;
 }
 
-/* Of A's nap: B has been read from then on until now, and @outcome comes of it. */
+/* What the nap was good for, by what B has read from then on until now. */
 static __always_inline void judge_nap(struct sender *sender,
 				      enum outcome outcome,
 				      const struct mark *now)

@@ -302,8 +302,8 @@ static unsigned char enter(struct ss_worth *w, int fd, int duplicate,
 		return SENDS;
 	/* Now there is no other process any more. */
 	ss_options_learn(duplicate);
-	if (ss_enroll_reads(duplicate) && turns_needed &&
-	    w->vain < MOST_BEHIND && ss_flood_counts(&w->flood))
+	if (ss_enroll_reads(duplicate) && turns_needed && !has_unread &&
+	    ss_flood_counts(&w->flood))
 		return COUNTS;
 	return DECIDED;
 }

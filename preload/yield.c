@@ -23,7 +23,7 @@
 
 /* What the naps of this thread may waste: one that gets its CPU too late costs its
  * reader more than many others gain. */
-static __thread long credit;
+static __thread long credit __attribute__((tls_model("initial-exec")));
 
 static bool is_nap_for(int fd, __u64 cookie)
 {

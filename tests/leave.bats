@@ -43,6 +43,11 @@ does() { # SCENARIO [NUMBER...]
 	assert_counter left -eq 0
 }
 
+@test "leave: a socket that was registered after some reads in vain" {
+	does in_parts 40000 4
+	assert_counter left -eq 1
+}
+
 @test "leave: not while another process has the socket" {
 	does held 40000
 	assert_counter left -eq 0

@@ -80,7 +80,7 @@ does() { # SCENARIO [NUMBER...]
 }
 
 @test "worth: large messages in one direction are redirected" {
-	does oneway 65536 500
+	does oneway 65536 2000
 	assert_counter registered -eq 2
 	assert_counter redirected_messages -ge 10
 }

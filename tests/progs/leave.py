@@ -95,6 +95,27 @@ def unread(times, size):
     assert not wait()
 
 
+def in_parts(times, parts):
+    """The last one of these reads leaves nothing."""
+    times, parts = int(times), int(parts)
+    size = 25 * parts
+
+    def serve(end):
+        answer(end, 2)
+        answer(end, 1, size)
+        receive(end, flooded(times))
+        end.sendall(pattern(size))
+    client, wait = with_server(serve)
+    ask(client, 2)
+    client.sendall(pattern(size))
+    client.recv(size, socket.MSG_PEEK | socket.MSG_WAITALL)
+    for i in range(parts):
+        assert client.recv(25) == pattern(size, 1)[25 * i:25 * (i + 1)]
+    flood(client, times)
+    receive(client, pattern(size))
+    assert not wait()
+
+
 def held(times):
     """Another process has the socket as well."""
     times = int(times)
